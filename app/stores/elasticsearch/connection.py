@@ -12,12 +12,11 @@ import msgspec
 
 from app.errors import SettingsError, StoreError, StoreRefused, StoreUnreachable
 from app.settings import PREFIX, Settings
-from app.stores.elasticsearch.requests import said
 
 if TYPE_CHECKING:
     from elasticsearch import ApiError, AsyncElasticsearch
 
-__all__ = ["BULK_TIMEOUT_S", "DEFAULT_PORT", "TIMEOUT_S", "ElasticsearchConnection"]
+__all__ = ["BULK_TIMEOUT_S", "DEFAULT_PORT", "TIMEOUT_S", "ElasticsearchConnection", "said"]
 
 TIMEOUT_S = 30.0
 BULK_TIMEOUT_S = 60.0
@@ -79,6 +78,17 @@ def _with_port(host: str) -> str:
     """
     parts = urlsplit(host)
     return host if parts.port else parts._replace(netloc=f"{parts.netloc}:{DEFAULT_PORT}").geturl()
+
+
+def said(error: Mapping[str, Any] | str | None) -> str:
+    """A server's error in one line: type, reason, and the innermost cause."""
+    if not isinstance(error, Mapping):
+        return str(error or "")[:500] or "no reason given"
+    text = f"{error.get('type')}: {error.get('reason')}"
+    cause = error.get("caused_by")
+    while isinstance(cause, Mapping) and isinstance(cause.get("caused_by"), Mapping):
+        cause = cause["caused_by"]
+    return (f"{text} ({cause.get('reason')})" if isinstance(cause, Mapping) else text)[:1000]
 
 
 class ElasticsearchConnection:

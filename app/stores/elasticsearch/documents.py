@@ -1,4 +1,4 @@
-"""Records as Elasticsearch documents (reads.py has the way back): nothing is refused, nothing is lost, whatever the log held. No network here.
+"""Records as Elasticsearch documents and the actions that write them (reads.py has the way back): nothing is refused, nothing is lost, whatever the log held. No network here.
 
 A document's fields are what people search. Where a field cannot hold the value (an integer beyond 64 bits, text that is no
 valid Unicode, an infinite time) the field is left out or mended, and `exact` has the whole record as a JSON object.
@@ -9,28 +9,35 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from operator import itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from app.domain.extras import EXTRAS
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Kind, Table
-from app.domain.records import Delivery, key_hash
+from app.domain.records import Delivery, Hit, Reject, key_hash, newest_by
 from app.errors import UnknownStoreForm
+from app.stores.identities import given_id, with_start
 
 __all__ = [
-    "DELIVERIES",
     "DOCUMENTS",
     "FORM",
-    "HITS",
-    "LONGEST",
-    "REJECTS",
     "SUMS",
     "SUM_SHIFT",
+    "Documents",
+    "Item",
+    "NamedDelivery",
     "delivery_document",
+    "delivery_item",
+    "hit_item",
     "is_summed",
+    "item",
     "key_id",
+    "newest_of_each",
     "refuse_form",
+    "reject_item",
+    "versioned",
 ]
 
 FORM = 1
@@ -39,6 +46,8 @@ LONGEST = (1 << 63) - 1
 SUM_SHIFT = 24
 """Sums are taken of the bits above and below this one: Elasticsearch adds in doubles, which are exact up to 2**53 only."""
 _SUMMABLE = 1 << 53
+_time_and_id = itemgetter(HIT.at["time"], HIT.at["raw_id"])
+Record = TypeVar("Record")
 _FIRST_DATE, _LAST_DATE = -62_135_596_800.0, 253_402_300_799.0
 """Years 1 to 9999."""
 
@@ -245,3 +254,57 @@ def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
         sums = _Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
     more = delivery.superseded_by is not None, sums, sums is None
     return DELIVERIES.json(delivery, ingested_ms, *more, values=values, fits=fits)
+
+
+class Item(NamedTuple, Generic[Record]):
+    """One document on its way."""
+
+    record: Record
+    lines: bytes
+    """Action and document, each with its newline."""
+
+
+def item(
+    record: Record, action: str, index: str, name: str, document: bytes, *, more: str = ',"require_alias":true'
+) -> Item[Record]:
+    """`index` and `name` are written as they are, and so is `more` of the action."""
+    line = f'{{"{action}":{{"_index":"{index}","_id":"{name}"{more}}}}}\n'
+    return Item(record, line.encode() + document + b"\n")
+
+
+def versioned(version: int, version_type: str) -> str:
+    """`more` of an item that is written where it is newer (`external`), or not older (`external_gte`)."""
+    return f',"version":{version},"version_type":"{version_type}","require_alias":true'
+
+
+def hit_item(hit: Hit, index_of: Callable[[float], str], ingested_ms: int) -> Item[Hit]:
+    """Created once, in the index of its day. Raises ValueError for a hit that cannot be kept."""
+    document = HITS.json(hit, ingested_ms)
+    time, raw_id = _time_and_id(hit)
+    given_id(raw_id)
+    return item(hit, "create", index_of(time), raw_id, document, more="")
+
+
+def reject_item(reject: Reject, index: str, ingested_ms: int) -> Item[Reject]:
+    """Created once. Raises ValueError for a reject that cannot be kept."""
+    given_id(reject.raw_id)
+    return item(reject, "create", index, reject.raw_id, REJECTS.json(reject, ingested_ms))
+
+
+NamedDelivery = tuple[str, Delivery]
+"""`_id` and record."""
+
+
+def delivery_item(named: NamedDelivery, index: str, ingested_ms: int, version_type: str) -> Item[NamedDelivery]:
+    """Of that version type. Raises ValueError for one that cannot be kept."""
+    name, delivery = named
+    if not 0 <= delivery.version <= LONGEST:
+        raise ValueError(f"version {str(delivery.version)[:30]} is not within 0..2**63-1")
+    document = delivery_document(delivery, ingested_ms)
+    return item(named, "index", index, name, document, more=versioned(delivery.version, version_type))
+
+
+def newest_of_each(deliveries: Sequence[Delivery], refused: list[tuple[Delivery, str]]) -> dict[str, Delivery]:
+    """The highest version of each delivery of a batch, by `_id`; the first of equal ones."""
+    named = with_start(deliveries, refused)
+    return newest_by((each.id for each in named), named)

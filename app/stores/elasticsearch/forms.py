@@ -9,7 +9,7 @@ from app.errors import UnknownStoreForm
 from app.stores.contract import KINDS
 from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.documents import DOCUMENTS, FORM
-from app.stores.elasticsearch.names import IndexNames
+from app.stores.elasticsearch.schema import IndexNames
 from app.stores.shapes import refuse_shape
 
 __all__ = ["ElasticsearchForms"]

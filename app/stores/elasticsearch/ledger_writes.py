@@ -15,7 +15,7 @@ from app.errors import StoreError
 from app.flows.registry import EVENTS, LEDGERS
 from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.requests import Item, item, versioned
+from app.stores.elasticsearch.documents import Item, item, versioned
 from app.stores.elasticsearch.schema import ElasticsearchSchema
 from app.stores.elasticsearch.sending import BulkSender
 from app.stores.ledger_contract import Named

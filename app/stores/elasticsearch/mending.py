@@ -8,7 +8,7 @@ from typing import cast
 from app.domain.records import Delivery, Hit, Reject, delivery_id
 from app.errors import UnreadableRecord
 from app.stores.contract import Key
-from app.stores.elasticsearch.requests import delivery_item, hit_item, reject_item
+from app.stores.elasticsearch.documents import delivery_item, hit_item, reject_item
 from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.elasticsearch.writes import ElasticsearchWrites
 

@@ -13,7 +13,7 @@ from app.domain.totals import Totals
 from app.stores.contract import SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.elasticsearch import queries
 from app.stores.elasticsearch.documents import DELIVERIES, HITS, REJECTS, Documents, is_summed, refuse_form
-from app.stores.elasticsearch.names import IndexNames
+from app.stores.elasticsearch.schema import IndexNames
 from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.readable import OnUnreadable, readable, reader_of
 

@@ -1,18 +1,20 @@
-"""Templates, indices and aliases: made where they are missing, by as many workers at once as there are; dropped on demand."""
+"""Templates, indices and aliases: their names; made where they are missing, by as many workers at once as there are; dropped on demand."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
+from app.domain.windows import DAY_S
 from app.errors import StoreError
 from app.settings import Settings
 from app.stores.contract import KINDS
 from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.documents import DOCUMENTS
-from app.stores.elasticsearch.names import IndexNames
 
-__all__ = ["DAILY_INDICES", "VISIBLE", "ElasticsearchSchema"]
+__all__ = ["DAILY_INDICES", "VISIBLE", "ElasticsearchSchema", "IndexNames"]
 
 DAILY_INDICES = 366
 """Daily raw indices at a time; a day beyond that becomes an alias of the index `other`, so that hostile dates do not fill the cluster."""
@@ -20,6 +22,45 @@ VISIBLE: dict[str, Any] = {"bool": {"must_not": {"term": {"superseded": True}}}}
 """The filter of the alias reduced_weblogs."""
 _THERE = {"resource_already_exists_exception", "invalid_index_name_exception"}
 """What the server says where another worker was faster: there is an index, or an alias, of that name."""
+
+
+_OTHER = "other"
+"""The raw index for times outside of the calendar that daily indices cover, and for days beyond the number of daily indices."""
+_END = 4_102_444_800
+"""1 January 2100."""
+_ALIASES = {"raw": "raw_weblogs", "reduced": "reduced_weblogs", "rejects": "weblogs_rejects"}
+
+
+class IndexNames:
+    """What everything is called, all behind one prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.raw, self.reduced, self.rejects = (prefix + _ALIASES[kind] for kind in KINDS)
+        self._day = lru_cache(4096)(self._name_of_day)
+
+    def alias(self, kind: str) -> str:
+        return self.prefix + _ALIASES[kind]
+
+    def pattern(self, kind: str) -> str:
+        """All indices of a kind."""
+        return self.alias(kind) + "-*"
+
+    def first(self, kind: str) -> str:
+        """The index that `open` creates: the only one of its kind, but for the raw days."""
+        return f"{self.alias(kind)}-{_OTHER if kind == 'raw' else 1}"
+
+    def raw_index(self, time: float) -> str:
+        """The index of a hit by its event time (UTC seconds): the same hit always goes to the same one.
+
+        >>> names = IndexNames("")
+        >>> names.raw_index(1596213967.5), names.raw_index(-1e300)
+        ('raw_weblogs-2020.07.31', 'raw_weblogs-other')
+        """
+        return self._day(int(time // DAY_S)) if 0 <= time < _END else self.first("raw")
+
+    def _name_of_day(self, day: int) -> str:
+        return f"{self.raw}-{datetime.fromtimestamp(day * DAY_S, UTC):%Y.%m.%d}"
 
 
 class ElasticsearchSchema:

@@ -13,10 +13,9 @@ from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.forms import ElasticsearchForms
 from app.stores.elasticsearch.ledgers import ElasticsearchLedgers
 from app.stores.elasticsearch.mending import ElasticsearchMending
-from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.reads import ElasticsearchReads
 from app.stores.elasticsearch.retention import ElasticsearchRetention
-from app.stores.elasticsearch.schema import ElasticsearchSchema
+from app.stores.elasticsearch.schema import ElasticsearchSchema, IndexNames
 from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.elasticsearch.writes import ElasticsearchWrites
 

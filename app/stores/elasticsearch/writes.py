@@ -12,10 +12,16 @@ from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreError
 from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.documents import delivery_document, refuse_form
-from app.stores.elasticsearch.names import IndexNames
-from app.stores.elasticsearch.requests import NamedDelivery, delivery_item, hit_item, newest_of_each, reject_item
-from app.stores.elasticsearch.schema import ElasticsearchSchema
+from app.stores.elasticsearch.documents import (
+    NamedDelivery,
+    delivery_document,
+    delivery_item,
+    hit_item,
+    newest_of_each,
+    refuse_form,
+    reject_item,
+)
+from app.stores.elasticsearch.schema import ElasticsearchSchema, IndexNames
 from app.stores.elasticsearch.sending import BulkSender
 
 __all__ = ["ElasticsearchWrites"]
