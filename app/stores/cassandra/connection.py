@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.errors import SettingsError, StoreError, StoreUnreachable
@@ -17,7 +17,7 @@ from app.process.pauses import pauses
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["REQUEST_S", "CassandraConnection", "StatementRefused"]
+__all__ = ["REQUEST_S", "CassandraConnection", "StatementRefused", "where_of"]
 
 REQUEST_S = 30.0
 """How long one request may take: single syncs of more than a second were seen."""
@@ -39,14 +39,21 @@ class StatementRefused(StoreError):
     """The server will never take this statement; the text is its reason."""
 
 
-class CassandraConnection:
-    """One cluster and one session. Not opened yet."""
+def where_of(settings: Settings) -> str:
+    """The store, as messages name it."""
+    return f"Cassandra at {settings.cassandra_hosts}:{settings.cassandra_port}"
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+
+class CassandraConnection:
+    """One cluster and one session. Not opened yet. `why_not` says why none was made, by the driver's error and the data centres."""
+
+    def __init__(
+        self, settings: Settings, why_not: Callable[[Settings, Exception, Sequence[str]], StoreError | SettingsError]
+    ) -> None:
+        self._settings, self._why_not = settings, why_not
         self._cluster: Any = None
         self.session: Any = None
-        self.where = f"Cassandra at {settings.cassandra_hosts}:{settings.cassandra_port}"
+        self.where = where_of(settings)
         self.keyspace = settings.cassandra_keyspace
         self.statements: dict[str, str] = {}
         """Name → CQL: what the capabilities of the store on this connection execute."""
@@ -119,7 +126,7 @@ class CassandraConnection:
         except Exception as error:
             centres = sorted({str(host.datacenter) for host in cluster.metadata.all_hosts() if host.datacenter})
             cluster.shutdown()
-            raise self._why_not(error, centres) from error
+            raise self._why_not(self._settings, error, centres) from error
         finally:
             driver_log.setLevel(level)
         self._cluster, self.unset = cluster, UNSET_VALUE
@@ -133,27 +140,6 @@ class CassandraConnection:
             raise SettingsError(
                 f"WEBLOGS_CASSANDRA_CA={self._settings.cassandra_ca!r} cannot be read as CA certificates: {error}"
             ) from error
-
-    def _why_not(self, error: Exception, centres: Sequence[str]) -> StoreError | SettingsError:
-        """The one sentence for a connection that was not made."""
-        from cassandra import AuthenticationFailed
-
-        own = self._settings
-        told = getattr(error, "errors", None)  # a list of nodes where none was tried
-        causes = list(told.values()) if told and isinstance(told, dict) else [error]
-        if any(isinstance(cause, AuthenticationFailed) for cause in causes):
-            user = own.cassandra_user
-            who = f"refuses the user {user!r} or the password" if user else "asks for a user and a password"
-            return SettingsError(f"{self.where} {who}; set WEBLOGS_CASSANDRA_USER and WEBLOGS_CASSANDRA_PASSWORD")
-        if own.cassandra_datacenter and centres and own.cassandra_datacenter not in centres:
-            return SettingsError(
-                f"WEBLOGS_CASSANDRA_DATACENTER={own.cassandra_datacenter!r}: {self.where} has only {', '.join(centres)}"
-            )
-        if any("CERTIFICATE_VERIFY_FAILED" in str(cause) for cause in causes):
-            return SettingsError(
-                f"{self.where} shows a certificate that WEBLOGS_CASSANDRA_CA={own.cassandra_ca!r} does not cover: {causes[0]}"
-            )
-        return StoreUnreachable(f"{self.where} does not answer: {str(causes[0]) or type(causes[0]).__name__:.300}")
 
     def shutdown(self) -> None:
         """Blocks until the threads of the driver have ended."""
@@ -287,7 +273,7 @@ class CassandraConnection:
         if isinstance(error, (StoreError, SettingsError)):
             return error
         if isinstance(error, cassandra.AuthenticationFailed):
-            return self._why_not(error, ())
+            return self._why_not(self._settings, error, ())
         if isinstance(error, cassandra.Unauthorized):
             return StoreError(
                 f"{self.where} does not allow the user {self._settings.cassandra_user!r} to do this: {reason}"

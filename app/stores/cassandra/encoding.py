@@ -71,23 +71,24 @@ class WriteWork:
 
 
 class Encoder:
-    """Makes rows. `raw_s` and `reduced_s` are the seconds to live (0 for ever) of raw and reduced rows."""
+    """Makes rows. `raw_s` and `reduced_s` are the seconds to live (0 for ever) of raw and reduced rows.
 
-    def __init__(self, raw_s: int, reduced_s: int, written: Written, age_s: float, unset: Any) -> None:
+    `nulls`: what a hit lacks is written as null.
+    """
+
+    def __init__(
+        self, raw_s: int, reduced_s: int, written: Written, age_s: float, unset: Any, *, nulls: bool = False
+    ) -> None:
         self._raw, self._reduced = int32(raw_s), int32(reduced_s)
         # what is remembered as written is not written again for twice `age_s`, and must outlive the records that need it
         lookup = 0 if 0 in (raw_s, reduced_s) else max(raw_s, reduced_s) + math.ceil(2 * age_s)
         self._lookup = int32(lookup)
         self._written = written
-        self._unset = unset
+        self._unset, self._absent = unset, None if nulls else unset
 
-    def hits(
-        self, hits: Sequence[Hit], *, nulls: bool = False, stamp_us: int | None = None, all_rows: bool = False
-    ) -> WriteWork:
-        """Rows of raw_weblogs by partition, and the lookup rows they need. `nulls` writes absent columns as null."""
+    def hits(self, hits: Sequence[Hit]) -> WriteWork:
+        """Rows of raw_weblogs by partition, and the lookup rows they need."""
         work = WriteWork()
-        unset = None if nulls else self._unset
-        statement, using = ("hit", [self._raw]) if stamp_us is None else ("hit_at", [self._raw, bigint(stamp_us)])
         partitions: dict[tuple[AnyKey, bytes], list[CqlRow]] = {}
         keys: dict[AnyKey, KeyBytes] = {}
         seen: set[tuple[Any, ...]] = set()
@@ -103,18 +104,18 @@ class Encoder:
                 if encoded is None:
                     encoded = keys[key] = key_bytes(key)
                 day = day_bytes(time_s)
-                values = hit_values(hit, encoded, day, unset)
+                values = hit_values(hit, encoded, day, self._absent)
             except _UNKEPT as error:
                 work.refused[index] = _reason(error)
                 continue
-            values += using
+            values.append(self._raw)
             rows = partitions.get((key, day))
             if rows is None:
                 rows = partitions[key, day] = []
-            rows.append(self._row(statement, values, index))
+            rows.append(self._row("hit", values, index))
         for (key, day), rows in partitions.items():
             work.records += rows
-            self._lookups(work, keys[key], day, rows[-1].record, all_rows)
+            self._lookups(work, keys[key], day, rows[-1].record)
         return work
 
     def rejects(self, rejects: Sequence[Reject]) -> WriteWork:
@@ -132,9 +133,7 @@ class Encoder:
                 work.refused[index] = _reason(error)
         return work
 
-    def deliveries(
-        self, deliveries: Sequence[Delivery], floors: dict[bytes, int], *, all_rows: bool = False
-    ) -> WriteWork:
+    def deliveries(self, deliveries: Sequence[Delivery], floors: dict[bytes, int]) -> WriteWork:
         """The highest version of each delivery as rows of reduced_weblogs, of its index, and the lookup rows they need."""
         work = WriteWork()
         best: dict[tuple[Any, ...], tuple[int, int, list[Any], KeyBytes, bytes]] = {}
@@ -163,13 +162,13 @@ class Encoder:
             work.records.append(self._row("delivery", [*values, self._reduced, bigint(at)], index))
             entry = index_values(delivery, encoded, name_id, self._unset)
             self._beside(work, "by_last", [*entry, self._reduced], index, b"".join(entry[:3]))
-            self._bucket(work, class_of(delivery), hour_of(delivery.last), index, all_rows)
-            self._lookups(work, encoded, day, index, all_rows)
+            self._bucket(work, class_of(delivery), hour_of(delivery.last), index)
+            self._lookups(work, encoded, day, index)
         return work
 
-    def _lookups(self, work: WriteWork, key: KeyBytes, day: bytes, index: int, all_rows: bool) -> None:
+    def _lookups(self, work: WriteWork, key: KeyBytes, day: bytes, index: int) -> None:
         name = (key.name, day)
-        if name in work.names or (name in self._written and not all_rows):
+        if name in work.names or name in self._written:
             return
         work.names[name] = None
         key_hash = key.digest.hex().encode()
@@ -180,11 +179,11 @@ class Encoder:
         self._beside(
             work, "by_day", [day, shard, key_hash, *key.parts, written, full, self._lookup], index, day + shard
         )
-        self._bucket(work, "keys", int.from_bytes(day, "big"), index, all_rows)
+        self._bucket(work, "keys", int.from_bytes(day, "big"), index)
 
-    def _bucket(self, work: WriteWork, kind: str, bucket: int, index: int, all_rows: bool) -> None:
+    def _bucket(self, work: WriteWork, kind: str, bucket: int, index: int) -> None:
         name = (kind, bucket)
-        if name in work.names or (name in self._written and not all_rows):
+        if name in work.names or name in self._written:
             return
         work.names[name] = None
         self._beside(work, "bucket", [kind.encode(), bigint(bucket), self._lookup], index, kind.encode())

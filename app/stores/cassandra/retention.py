@@ -25,7 +25,9 @@ class CassandraRetention:
 
     async def map(self, kinds: Iterable[str] = KINDS) -> None:
         """Creates keyspace and tables of these kinds and the shared ones where they are missing; never drops."""
-        await self._in_thread(lambda: create(self._connection, self._keyspace, self._replication, kinds))
+        await self._in_thread(
+            lambda: create(self._connection, self._keyspace, self._replication, self._writes.lacking_columns, kinds)
+        )
 
     async def drop(self, kinds: Iterable[str]) -> None:
         """DROP TABLE of the tables of these kinds, of the shared ones with the last of them; the keyspace stays.

@@ -15,9 +15,9 @@ from app.settings import Settings
 from app.stores.cassandra.batches import BatchSender
 from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.encoding import Encoder, WriteWork, refusals, ttl_s
-from app.stores.cassandra.memory import FLOOR_AGE_S, Floors, Written
+from app.stores.cassandra.memory import Floors, Written
 from app.stores.cassandra.rows import write_statements
-from app.stores.cassandra.schema import check_form, create, create_beside, missing_columns
+from app.stores.cassandra.schema import create, create_beside
 
 __all__ = ["CassandraWrites"]
 
@@ -26,12 +26,21 @@ Record = TypeVar("Record")
 
 
 class CassandraWrites:
-    """Opens and closes the store, and writes. `floor_age_s`: for how long, in seconds, a writer relies on the floors it read."""
+    """Opens and closes the store, and writes.
 
-    def __init__(self, settings: Settings, read_only: bool, floor_age_s: float = FLOOR_AGE_S) -> None:
-        self._settings = settings
+    `lacking_columns` is that of `create`; `floor_age_s`: for how long, in seconds, a writer relies on the floors it read.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: CassandraConnection,
+        lacking_columns: Callable[[CassandraConnection, str], Sequence[tuple[str, str, str]]],
+        read_only: bool,
+        floor_age_s: float,
+    ) -> None:
+        self._settings, self.connection, self.lacking_columns = settings, connection, lacking_columns
         self.read_only = read_only
-        self.connection = CassandraConnection(settings)
         self.sender = BatchSender(self.connection, settings.cassandra_in_flight)
         self.connection.statements["ping"] = "SELECT key FROM system.local WHERE key = 'local'"
         if not read_only:
@@ -39,8 +48,8 @@ class CassandraWrites:
         self.floors = Floors(self.connection, floor_age_s, "reduced_floors", "delivery_id")
         raw_days, reduced_days = settings.retention_days
         self.ttls = ttl_s(raw_days), ttl_s(reduced_days)
-        self._age_s = min([_REMEMBERED_S, *[seconds / 4 for seconds in self.ttls if seconds]])
-        self.written = Written(self._age_s)
+        self.age_s = min([_REMEMBERED_S, *[seconds / 4 for seconds in self.ttls if seconds]])
+        self.written = Written(self.age_s)
         self.calls = 0
         """Calls that wrote: counts taken before are old."""
         self.before_close: Callable[[], Awaitable[None]] | None = None
@@ -61,7 +70,7 @@ class CassandraWrites:
             except BaseException:
                 await asyncio.to_thread(self.connection.shutdown)
                 raise
-            self._encoder = Encoder(*self.ttls, self.written, self._age_s, self.connection.unset)
+            self._encoder = Encoder(*self.ttls, self.written, self.age_s, self.connection.unset)
 
     def _start(self) -> None:
         """In a thread."""
@@ -69,14 +78,13 @@ class CassandraWrites:
         if self.connection.session is None:
             self.connection.connect()
         if self.read_only:
-            check_form(self.connection, keyspace)
-            if columns := missing_columns(self.connection, keyspace):
+            if columns := self.lacking_columns(self.connection, keyspace):
                 table, column, _ = columns[0]
                 raise StoreUnreachable(
                     f"the table {table} of {self.connection.where} has no column {column} yet; start the worker, which adds it"
                 )
         else:
-            create(self.connection, keyspace, self._settings.cassandra_replication)
+            create(self.connection, keyspace, self._settings.cassandra_replication, self.lacking_columns)
             create_beside(self.connection, keyspace)
         self.connection.prepare()
 
