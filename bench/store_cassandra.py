@@ -22,11 +22,11 @@ import msgspec
 from app.domain.records import Delivery, Hit, raw_ids
 from app.process.memory import collect_seldom
 from app.settings import Settings, settings
-from app.stores.cassandra.batches import cut
 from app.stores.cassandra.encoding import Encoder
 from app.stores.cassandra.memory import Written
 from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.store import CassandraStore
+from app.stores.cassandra.writes import cut
 
 CALL = 40_000
 """Records of one write call at most: a store that is behind takes 4 MB of tokens at once; 60,000 hits were seen in a worker."""

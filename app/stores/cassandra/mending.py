@@ -13,7 +13,16 @@ from typing import Any
 from app.domain.records import Delivery, Hit, Reject, delivery_id, key_text
 from app.errors import StoreError, UnreadableRecord
 from app.stores.cassandra.answers import of_key, record_reader, text_of
-from app.stores.cassandra.encoding import Encoder, WriteWork
+from app.stores.cassandra.encoding import (
+    Encoder,
+    WriteWork,
+    day_bytes,
+    delivery_values,
+    hit_values,
+    key_bytes,
+    reject_values,
+    stamp,
+)
 from app.stores.cassandra.ledger_mending import FLOOR_END, STEPS_US, all_of
 from app.stores.cassandra.ledgers import CassandraLedgers
 from app.stores.cassandra.memory import Written, now_us
@@ -24,13 +33,7 @@ from app.stores.cassandra.rows import (
     REJECTS,
     STAMPED_COLUMNS,
     CqlRow,
-    day_bytes,
-    delivery_values,
-    hit_values,
     insert,
-    key_bytes,
-    reject_values,
-    stamp,
 )
 from app.stores.cassandra.values import bigint, double
 from app.stores.cassandra.writes import CassandraWrites
