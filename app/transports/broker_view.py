@@ -10,7 +10,16 @@ from app.errors import SettingsError
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["BrokerView", "GroupPositions", "GroupView", "StoredMessage", "is_empty", "open_view", "spans"]
+__all__ = [
+    "BrokerView",
+    "GroupPositions",
+    "GroupView",
+    "StoredMessage",
+    "is_empty",
+    "open_view",
+    "spans",
+    "unknown_broker",
+]
 
 
 class GroupPositions(NamedTuple):
@@ -110,6 +119,12 @@ def open_view(settings: Settings) -> BrokerView | None:
         from app.transports.kafka.view import KafkaView
 
         return KafkaView(settings)
-    raise SettingsError(
+    raise unknown_broker(settings)
+
+
+def unknown_broker(settings: Settings) -> SettingsError:
+    """The error for a WEBLOGS_BROKER that is none."""
+    scheme = settings.broker.partition(":")[0]
+    return SettingsError(
         f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT"
     )
