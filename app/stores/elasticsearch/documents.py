@@ -151,9 +151,9 @@ class Documents:
         `values` stand where the record's would, of which they say it all if it `fits`.
         """
         fits = self._fit(record) and fits
-        named = () if self._key is None else key_id(*self._key(record))
-        times = _date(record[self._time]), *named, ingested_ms
-        document = self._make(*(values or self._values(record)), *times, FORM, *more)
+        named = key_id(*self._key(record)) if self._key else ()
+        values = self._values(record) if values is None else values
+        document = self._make(*values, _date(record[self._time]), *named, ingested_ms, FORM, *more)
         if fits:
             try:
                 return _encode(document)
@@ -239,7 +239,8 @@ def is_summed(delivery: Delivery) -> bool:
 
 def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     """Raises ValueError for a delivery that cannot be kept."""
-    values, fits, sums = list[Any](delivery), True, None
+    values: list[Any] = list(delivery)
+    fits, sums = True, None
     for at in _RANGES:
         values[at], whole = _ranges(values[at])
         fits = fits and whole
