@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -11,13 +11,9 @@ import msgspec
 
 from app.domain.counted import CountedKind, EventField, EventKind, Sum
 from app.domain.records import newest_by
-from app.errors import StoreError
 from app.flows.registry import EVENTS, LEDGERS
-from app.settings import Settings
-from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.documents import Item, item, versioned
-from app.stores.elasticsearch.schema import ElasticsearchSchema
-from app.stores.elasticsearch.sending import BulkSender
+from app.stores.elasticsearch.writes import ElasticsearchWrites
 from app.stores.ledger_contract import Named
 
 __all__ = ["SUM_KEY", "ElasticsearchLedgerWrites", "ledger_mappings", "milliseconds"]
@@ -61,33 +57,24 @@ def _mapping(field: EventField) -> dict[str, Any]:
 
 
 class ElasticsearchLedgerWrites:
-    """The LedgerWrites protocol. `may_write` gives the time of ingest in milliseconds, or raises StoreError."""
+    """The LedgerWrites protocol, on the connection of `writes`."""
 
-    def __init__(
-        self,
-        connection: ElasticsearchConnection,
-        schema: ElasticsearchSchema,
-        settings: Settings,
-        may_write: Callable[[], int],
-    ) -> None:
-        self._connection, self._schema, self._may_write = connection, schema, may_write
-        self._prefix = settings.elasticsearch_prefix
-        self._sender = BulkSender(connection, settings, self.create)
-        self.close = self._sender.ended
+    def __init__(self, writes: ElasticsearchWrites) -> None:
+        self._connection, self._sender, self._schema = writes.connection, writes.sender, writes.schema
+        self._prefix, self._may_write = writes.names.prefix, writes.may_write
+        writes.beside.append(self._create)
 
-    async def create(self) -> None:
+    async def _create(self) -> None:
         """The missing indices; several workers may do it at once."""
         for index, fields in ledger_mappings().items():
             alias = self._prefix + index
-            if not await self._schema.aliased(alias):
-                body = {
-                    # a deleted sum's version must not refuse the same sum written anew
-                    "settings": {"index": self._schema.settings | {"gc_deletes": "-1"}},
-                    "mappings": {"dynamic": False, "properties": fields},
-                    "aliases": {alias: {"is_write_index": True}},
-                }
-                if not await self._schema.create_index(f"{alias}-1", body):
-                    raise StoreError(f"Elasticsearch at {self._connection.where} has no room for the index {alias}-1")
+            body = {
+                # a deleted sum's version must not refuse the same sum written anew
+                "settings": {"index": self._schema.settings | {"gc_deletes": "-1"}},
+                "mappings": {"dynamic": False, "properties": fields},
+                "aliases": {alias: {"is_write_index": True}},
+            }
+            await self._schema.ensure(alias, f"{alias}-1", body)
 
     async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
         now = self._may_write()

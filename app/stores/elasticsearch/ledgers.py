@@ -10,12 +10,10 @@ from typing import Any, TypeVar
 from app.domain.counted import CountedKind, EventKind, Sum
 from app.domain.windows import DAY_S
 from app.flows.registry import EVENTS, LEDGERS
-from app.settings import Settings
-from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.ledger_writes import SUM_KEY, ElasticsearchLedgerWrites, ledger_mappings, milliseconds
 from app.stores.elasticsearch.queries import events_of, sums_of
-from app.stores.elasticsearch.schema import ElasticsearchSchema
 from app.stores.elasticsearch.searches import ElasticsearchSearches
+from app.stores.elasticsearch.writes import ElasticsearchWrites
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.readable import OnUnreadable, readable
 
@@ -37,15 +35,8 @@ def _within(field: str, begin: float, end: float) -> dict[str, Any]:
 class ElasticsearchLedgers(ElasticsearchLedgerWrites):
     """The Ledgers protocol. Every read refreshes first: it sees all that was acknowledged."""
 
-    def __init__(
-        self,
-        connection: ElasticsearchConnection,
-        searches: ElasticsearchSearches,
-        schema: ElasticsearchSchema,
-        settings: Settings,
-        may_write: Callable[[], int],
-    ) -> None:
-        super().__init__(connection, schema, settings, may_write)
+    def __init__(self, writes: ElasticsearchWrites, searches: ElasticsearchSearches) -> None:
+        super().__init__(writes)
         self._searches = searches
         self.on_unreadable: OnUnreadable | None = None
 

@@ -109,15 +109,18 @@ class ElasticsearchSchema:
             await self.put_template(kind, anew=kind in lacking)
             if kind in lacking:
                 await self.put_mapping(kind)
-            if not await self.aliased(self._names.alias(kind)):
-                await self._create_alias(kind)
+            await self.ensure(self._names.alias(kind), self._names.first(kind), self._index(kind))
 
-    async def _create_alias(self, kind: str) -> None:
-        alias, first = self._names.alias(kind), self._names.first(kind)
-        await self.create_index(first, self._index(kind))
+    async def ensure(self, alias: str, first: str, index: Mapping[str, Any]) -> None:
+        """The alias, on an index of that body where there is none."""
         if await self.aliased(alias):
             return
-        add = {"index": first, "alias": alias, **self._index(kind)["aliases"][alias]}
+        has_room = await self.create_index(first, index)
+        if await self.aliased(alias):
+            return
+        if not has_room:
+            raise StoreError(f"Elasticsearch at {self._connection.where} has no room for the index {first}")
+        add = {"index": first, "alias": alias, **index["aliases"][alias]}
         answer = await self._connection.call(
             "POST", "/_aliases", {"actions": [{"add": add}]}, doing="map", ignore=(400,)
         )

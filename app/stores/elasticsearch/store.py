@@ -35,7 +35,7 @@ class ElasticsearchStore(Store):
         searches = ElasticsearchSearches(connection)
         writes = ElasticsearchWrites(connection, names, schema, settings, read_only, clock)
         self._sender = writes.sender
-        writes.ledgers = ledgers = ElasticsearchLedgers(connection, searches, schema, settings, writes.may_write)
+        ledgers = ElasticsearchLedgers(writes, searches)
         super().__init__(
             "elasticsearch",
             writes,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -33,14 +33,8 @@ _ABSENT = {field.column: field.absent for field in DELIVERY.fields if not field.
 """What documents lack that were written before the field was there."""
 
 
-class _Beside(Protocol):
-    async def create(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
 class ElasticsearchWrites:
-    """Opens and closes the store, and writes. `ledgers` are opened and closed with it; `clock` tells the time of ingest."""
+    """Opens and closes the store, and writes. `clock` tells the time of ingest."""
 
     def __init__(
         self,
@@ -51,9 +45,10 @@ class ElasticsearchWrites:
         read_only: bool,
         clock: Callable[[], float],
     ) -> None:
-        self._connection, self.names, self.schema = connection, names, schema
+        self.connection, self.names, self.schema = connection, names, schema
         self._read_only, self._clock = read_only, clock
-        self.ledgers: _Beside | None = None
+        self.beside: list[Callable[[], Awaitable[None]]] = []
+        """What is made with the indices of records."""
         self.sender = BulkSender(connection, settings, self._restore)
 
     async def open(self) -> None:
@@ -61,28 +56,26 @@ class ElasticsearchWrites:
         if self._read_only:
             await self.schema.check()
             return
-        await self.schema.create()
-        if self.ledgers is not None:
-            await self.ledgers.create()
+        await self._restore()
 
     async def close(self) -> None:
         await self.sender.ended()
-        if self.ledgers is not None:
-            await self.ledgers.close()
         self.schema.forget()
-        await self._connection.close()
+        await self.connection.close()
 
     async def ping(self) -> None:
-        await self._connection.ping()
+        await self.connection.ping()
 
     async def _restore(self) -> None:
         self.schema.forget()
         await self.schema.create()
+        for create in self.beside:
+            await create()
 
     def may_write(self) -> int:
         """The time of ingest, in milliseconds. Raises StoreError in a store that was opened for reading."""
         if self._read_only:
-            raise StoreError(f"the store Elasticsearch at {self._connection.where} was opened for reading only")
+            raise StoreError(f"the store Elasticsearch at {self.connection.where} was opened for reading only")
         return round(self._clock() * 1000)
 
     async def write_hits(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
@@ -110,7 +103,7 @@ class ElasticsearchWrites:
         """Of each delivery whether one stands in its version, and whether that is the same."""
         for begin in range(0, len(named), _NAMED_AT_ONCE):
             asked = named[begin : begin + _NAMED_AT_ONCE]
-            answer = await self._connection.call(
+            answer = await self.connection.call(
                 "POST", f"/{self.names.reduced}/_mget", {"ids": [name for name, _ in asked]}
             )
             for (name, delivery), stands in zip(asked, answer["docs"], strict=True):
