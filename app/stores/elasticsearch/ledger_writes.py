@@ -15,6 +15,7 @@ from app.flows.registry import EVENTS, LEDGERS
 from app.stores.elasticsearch.documents import Item, item, versioned
 from app.stores.elasticsearch.writes import ElasticsearchWrites
 from app.stores.ledger_contract import Named
+from app.stores.refused import all_taken
 
 __all__ = ["SUM_KEY", "ElasticsearchLedgerWrites", "ledger_mappings", "milliseconds"]
 
@@ -99,9 +100,10 @@ class ElasticsearchLedgerWrites:
     async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
         self._may_write()
         index = f"{self._prefix}names"
-        await self._sender.send_all(
+        sent = await self._sender.send(
             names.items(),
             lambda row: item(
                 row, "index", index, _name(kind, row[0]), _encode({"kind": kind, "id": row[0], "name": row[1]})
             ),
         )
+        all_taken(sent.refused)

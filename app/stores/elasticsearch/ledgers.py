@@ -11,6 +11,7 @@ from app.domain.counted import CountedKind, EventKind, Sum
 from app.domain.windows import DAY_S
 from app.flows.registry import EVENTS, LEDGERS
 from app.stores.elasticsearch.ledger_writes import SUM_KEY, ElasticsearchLedgerWrites, ledger_mappings, milliseconds
+from app.stores.elasticsearch.mending import mend
 from app.stores.elasticsearch.queries import events_of, sums_of
 from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.elasticsearch.writes import ElasticsearchWrites
@@ -143,12 +144,12 @@ class ElasticsearchLedgers(ElasticsearchLedgerWrites):
     async def mend_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         now = self._may_write()
         await self.remove_events(kind, events)
-        await self._sender.send_all(events, lambda each: self._event_item(kind, each, now))
+        await mend(self._sender, events, lambda each: self._event_item(kind, each, now))
 
     async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
         now = self._may_write()
         await self.remove_sums(kind, sums)
-        await self._sender.send_all(sums, lambda each: self._sum_item(kind, each, now))
+        await mend(self._sender, sums, lambda each: self._sum_item(kind, each, now))
 
     async def remove_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         await self._remove_copies(kind.events_table, kind.id_fields, list(map(kind.id_of, events)))

@@ -22,8 +22,6 @@ VISIBLE: dict[str, Any] = {"bool": {"must_not": {"term": {"superseded": True}}}}
 """The filter of the alias reduced_weblogs."""
 _THERE = {"resource_already_exists_exception", "invalid_index_name_exception"}
 """What the server says where another worker was faster: there is an index, or an alias, of that name."""
-
-
 _OTHER = "other"
 """The raw index for times outside of the calendar that daily indices cover, and for days beyond the number of daily indices."""
 _END = 4_102_444_800

@@ -10,11 +10,9 @@ from app.process.pauses import pauses
 from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection, said
 from app.stores.elasticsearch.documents import Item
-from app.stores.refused import all_taken
 from app.stores.sending import Lanes, portions
-from app.words import counted_text
 
-__all__ = ["ATTEMPTS", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "BulkSender", "Result", "Verdicts", "judge"]
+__all__ = ["ATTEMPTS", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "BulkSender", "Verdicts", "judge"]
 
 ATTEMPTS = 8
 """Tries of one item before the whole call fails: some 12 seconds."""
@@ -24,8 +22,6 @@ _TOO_LARGE = 413
 BULK_DOCUMENTS = 5000
 """Documents in a bulk request at most."""
 Record = TypeVar("Record")
-
-
 _FILTER_PATH = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _OF_THE_DOCUMENT = "fail_processor_exception"
@@ -45,7 +41,7 @@ _MANY = 20
 
 
 class Verdicts(NamedTuple, Generic[Record]):
-    """What became of the items of one request; those not named were taken."""
+    """What became of the items of one request, or of a call; those not named were taken."""
 
     again: list[Item[Record]]
     """The server had no room, or a node failed: worth another try."""
@@ -58,14 +54,6 @@ class Verdicts(NamedTuple, Generic[Record]):
     blame: str
     """Why the server takes nothing more, whatever the record: empty where it does."""
     why_again: str
-
-
-class Result(NamedTuple):
-    """What a call came to, when every item has found its end."""
-
-    refused: list[tuple[Any, str]]
-    conflicts: list[Any]
-    """Records that the store has already, in this version or a newer one."""
 
 
 def judge(items: Sequence[Item[Record]], answer: Mapping[str, Any]) -> Verdicts[Record]:
@@ -126,28 +114,19 @@ class BulkSender:
         self._lanes = Lanes(settings.elasticsearch_in_flight)
         self.ended = self._lanes.ended
 
-    async def send(self, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> Result:
+    async def send(self, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> Verdicts[Record]:
         """Returns when every record was taken or refused for good. `make` raises ValueError for a record that cannot be kept.
 
         Raises StoreError where the server takes no more for now: the same call may come again.
         """
-        result = Result([], [])
+        result = Verdicts[Record]([], [], [], [], "", "")
         items = _made(records, make, result.refused)
         requests = portions(items, lambda item: len(item.lines), self._bulk_bytes, BULK_DOCUMENTS)
         with self._lanes.call():
             await self._lanes.send(requests, lambda items: self._deliver(items, result))
         return result
 
-    async def send_all(self, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> None:
-        """Raises StoreError, too, for what was refused, and for what somebody else wrote meanwhile."""
-        sent = await self.send(records, make)
-        all_taken(sent.refused)
-        if sent.conflicts:
-            raise StoreError(
-                f"{counted_text(len(sent.conflicts), 'record')} cannot be mended: somebody writes them meanwhile; run it again"
-            )
-
-    async def _deliver(self, items: list[Item[Record]], result: Result) -> None:
+    async def _deliver(self, items: list[Item[Record]], result: Verdicts[Record]) -> None:
         """Sends until each item has found its end."""
         why, tries = "", 0
         async for _ in pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S):
@@ -155,7 +134,7 @@ class BulkSender:
             left: list[Item[Record]] = []
             async for verdicts in self._request(items):
                 result.refused.extend(verdicts.refused)
-                result.conflicts.extend(item.record for item in verdicts.conflicts)
+                result.conflicts.extend(verdicts.conflicts)
                 if verdicts.blame:
                     raise StoreError(
                         f"Elasticsearch at {self._connection.where} takes nothing for now: {verdicts.blame}"

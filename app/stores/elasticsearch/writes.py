@@ -94,7 +94,11 @@ class ElasticsearchWrites:
         refused: list[tuple[Delivery, str]] = []
         best = newest_of_each(deliveries, refused)
         sent = await self.sender.send(best.items(), lambda named: delivery_item(named, index, now, "external"))
-        if altered := [one async for one, stands, same in self.standing(sent.conflicts) if stands and not same]:
+        if altered := [
+            one
+            async for one, stands, same in self.standing([item.record for item in sent.conflicts])
+            if stands and not same
+        ]:
             again = await self.sender.send(altered, lambda named: delivery_item(named, index, now, "external_gte"))
             sent.refused.extend(again.refused)
         return refused + [(delivery, reason) for (_, delivery), reason in sent.refused]
