@@ -1,4 +1,4 @@
-"""What is wrong with the address of Elasticsearch, and with other settings of who asks it, in words for who set them."""
+"""What is wrong with the address of Elasticsearch, or with who asks it, in words for who set them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from app.errors import SettingsError, StoreRefused
 from app.settings import PREFIX, Settings
-from app.stores.elasticsearch.connection import DEFAULT_PORT
 
-__all__ = ["refuse_settings", "wrong_address"]
+__all__ = ["not_let_in", "refuse_settings", "wrong_address"]
 
 _LOOK_S = 3.0
 _NAME = f"{PREFIX}ELASTICSEARCH_"
@@ -54,6 +53,20 @@ async def wrong_address(own: Settings, told: str, reached: bool) -> StoreRefused
     return None
 
 
+def not_let_in(own: Settings, status: int, reason: str, doing: str) -> StoreRefused | None:
+    """The error that says which user or right is missing, by the server's status and reason."""
+    where = ", ".join(own.elasticsearch_hosts)
+    if status == 401:
+        user, key = own.elasticsearch_user, own.elasticsearch_api_key
+        who = f"the user {user!r}" if user else "the API key" if key else "a request without a user"
+        return StoreRefused(
+            f"Elasticsearch at {where} refuses {who}: set {_NAME}USER and {_NAME}PASSWORD, or {_NAME}API_KEY, to what it knows"
+        )
+    if status == 403 and reason.startswith("security_exception"):
+        return StoreRefused(f"Elasticsearch at {where} does not allow us to {doing} it: {reason}; grant it")
+    return None
+
+
 async def _other_scheme(address: str, failure: str) -> str:
     """The one of http and https that the server speaks instead: no waiting mends that; empty if it is not known. `failure`: the client's words."""
     parts = urlsplit(address)
@@ -63,7 +76,7 @@ async def _other_scheme(address: str, failure: str) -> str:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only asked whether it speaks TLS
     try:
         async with asyncio.timeout(_LOOK_S):
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port or DEFAULT_PORT, ssl=context)
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=context)
     except (OSError, TimeoutError):
         return ""
     writer.close()

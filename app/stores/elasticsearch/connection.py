@@ -6,7 +6,6 @@ import io
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,14 +13,13 @@ from app.errors import SettingsError, StoreError, StoreRefused, StoreUnreachable
 from app.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
-    from elasticsearch import ApiError, AsyncElasticsearch
+    from elasticsearch import AsyncElasticsearch
 
-__all__ = ["BULK_TIMEOUT_S", "DEFAULT_PORT", "TIMEOUT_S", "ElasticsearchConnection", "said"]
+__all__ = ["BULK_TIMEOUT_S", "TIMEOUT_S", "ElasticsearchConnection", "said"]
 
 TIMEOUT_S = 30.0
 BULK_TIMEOUT_S = 60.0
 PING_TIMEOUT_S = 5.0
-DEFAULT_PORT = 9200
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _NAME = f"{PREFIX}ELASTICSEARCH_"
@@ -71,15 +69,6 @@ class _Ndjson(_Json):
         return _Body(data)
 
 
-def _with_port(host: str) -> str:
-    """
-    >>> _with_port("http://a"), _with_port("https://a:1/"), _with_port("http://a/es/")
-    ('http://a:9200', 'https://a:1/', 'http://a:9200/es/')
-    """
-    parts = urlsplit(host)
-    return host if parts.port else parts._replace(netloc=f"{parts.netloc}:{DEFAULT_PORT}").geturl()
-
-
 def said(error: Mapping[str, Any] | str | None) -> str:
     """A server's error in one line: type, reason, and the innermost cause."""
     if not isinstance(error, Mapping):
@@ -94,13 +83,17 @@ def said(error: Mapping[str, Any] | str | None) -> str:
 class ElasticsearchConnection:
     """Requests to the nodes of the settings; connects with the first one.
 
-    `wrong_address` says what to set, by the words of the server that was reached, or else of the client; None where waiting may mend it.
+    Two functions say what to set, or None where waiting may mend it: `wrong_address` by the words of the server that was reached, or else
+    of the client; `not_let_in` by status, reason and what was to be done.
     """
 
     def __init__(
-        self, settings: Settings, wrong_address: Callable[[str, bool], Awaitable[StoreRefused | None]]
+        self,
+        settings: Settings,
+        wrong_address: Callable[[str, bool], Awaitable[StoreRefused | None]],
+        not_let_in: Callable[[int, str, str], StoreRefused | None],
     ) -> None:
-        self._settings, self._wrong_address = settings, wrong_address
+        self._settings, self._wrong_address, self._not_let_in = settings, wrong_address, not_let_in
         self._hosts = settings.elasticsearch_hosts
         self.where = ", ".join(self._hosts)
         self._client: AsyncElasticsearch | None = None
@@ -122,7 +115,7 @@ class ElasticsearchConnection:
             options["ca_certs"] = own.elasticsearch_ca
         try:
             return AsyncElasticsearch(
-                [_with_port(host) for host in self._hosts],
+                list(self._hosts),
                 request_timeout=TIMEOUT_S,
                 max_retries=0,
                 retry_on_status=(),
@@ -191,7 +184,7 @@ class ElasticsearchConnection:
         timeout_s: float,
         doing: str,
     ) -> tuple[int, Any]:
-        from elasticsearch import ApiError, ConnectionTimeout, SerializationError, TransportError
+        from elasticsearch import exceptions as failures
 
         if self._client is None:
             self._client = self._connect()
@@ -200,19 +193,25 @@ class ElasticsearchConnection:
             try:
                 response = await client.perform_request(method, path, params=params, headers=headers, body=body)
                 break
-            except ApiError as error:
-                told = self._refused(error, doing)
+            except failures.ApiError as error:
+                status, reason = error.meta.status, self.reason(error.body)
+                if isinstance(error, failures.UnsupportedProductError):
+                    raise StoreUnreachable(
+                        f"what answers at {self.where} is not Elasticsearch, or a proxy before it; if it stays so, set {_NAME}URL"
+                    ) from None
+                if refused := self._not_let_in(status, reason, doing):
+                    raise refused from None
                 # Netty answers a body that is too large before Elasticsearch sees it: without a word.
-                if error.meta.status not in (404, 413) and not isinstance(error.body, Mapping):
+                if status not in (404, 413) and not isinstance(error.body, Mapping):
                     raise self.no_answer(error.body) from None
-                return told
-            except SerializationError as error:
+                return status, error.body
+            except failures.SerializationError as error:
                 raise self.no_answer(str(error)) from None
-            except ConnectionTimeout:
+            except failures.ConnectionTimeout:
                 raise StoreUnreachable(
                     f"Elasticsearch at {self.where} did not answer within {timeout_s:g} s; is it overloaded?"
                 ) from None
-            except TransportError as error:
+            except failures.TransportError as error:
                 if not nodes_left:
                     wrong = await self._wrong_address(str(error.message), False)
                     raise wrong or StoreUnreachable(
@@ -229,23 +228,3 @@ class ElasticsearchConnection:
         return StoreUnreachable(
             f"what answers at {self.where} does not answer as Elasticsearch does: {str(body)[:120]!r}; is there a proxy before it?"
         )
-
-    def _refused(self, error: ApiError, doing: str) -> tuple[int, Any]:
-        from elasticsearch import UnsupportedProductError
-
-        if isinstance(error, UnsupportedProductError):
-            raise StoreUnreachable(
-                f"what answers at {self.where} is not Elasticsearch, or a proxy before it; if it stays so, set {_NAME}URL"
-            )
-        status = error.meta.status
-        if status == 401:
-            user, key = self._settings.elasticsearch_user, self._settings.elasticsearch_api_key
-            who = f"the user {user!r}" if user else "the API key" if key else "a request without a user"
-            raise StoreRefused(
-                f"Elasticsearch at {self.where} refuses {who}: set {_NAME}USER and {_NAME}PASSWORD, or {_NAME}API_KEY, to what it knows"
-            )
-        if status == 403 and self.reason(error.body).startswith("security_exception"):
-            raise StoreRefused(
-                f"Elasticsearch at {self.where} does not allow us to {doing} it: {self.reason(error.body)}; grant it"
-            )
-        return status, error.body

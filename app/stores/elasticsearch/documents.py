@@ -50,16 +50,8 @@ _time_and_id = itemgetter(HIT.at["time"], HIT.at["raw_id"])
 Record = TypeVar("Record")
 _FIRST_DATE, _LAST_DATE = -62_135_596_800.0, 253_402_300_799.0
 """Years 1 to 9999."""
-
-
-class _Sums(msgspec.Struct):
-    covered_high: int
-    covered_low: int
-    sent_high: int
-    sent_low: int
-
-
-SUMS = _Sums.__struct_fields__
+SUMS = ("covered_high", "covered_low", "sent_high", "sent_low")
+_Sums: Any = msgspec.defstruct("Sums", SUMS)
 _encode = msgspec.json.Encoder().encode
 _KEYWORD = {"type": "keyword", "ignore_above": 8191}
 _EXTRA_NUMBERS = ("duration_s", "cmcd_bl", "cmcd_br", "cmcd_d", "cmcd_mtp", "cmcd_pr", "cmcd_tb")
@@ -100,12 +92,8 @@ _LEFT_OUT = {"sums": None, "unsummed": False, "exact": None}
 _RENAMED = {"timestamp": "@timestamp"}
 
 
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number")
-
-
-def _no_integer(name: str, value: Any) -> None:
-    raise ValueError(f"{name} {value!r:.80} is no integer")
+def _refuse(told: str) -> None:
+    raise ValueError(told)
 
 
 def _fitting(table: Table) -> Callable[[Sequence[Any]], bool]:
@@ -113,15 +101,17 @@ def _fitting(table: Table) -> Callable[[Sequence[Any]], bool]:
     for field in table.fields:
         name, absent = field.name, f"{field.name} is None or " if field.optional else ""
         if field.kind is Kind.TIME:
-            checks.append(f"{absent}isinstance({name}, (int, float)) and {name} == {name} or no_number({name!r})")
+            checks.append(
+                f"{absent}isinstance({name}, (int, float)) and {name} == {name} or refuse('{name} is no number')"
+            )
             bounds.append(f"({absent}least_time < {name} < most_time)")
         elif field.kind is Kind.SMALL:
-            checks.append(f"{absent}isinstance({name}, int) or no_integer({name!r}, {name})")
+            checks.append(f"{absent}isinstance({name}, int) or refuse(f'{name} {{{name}!r:.80}} is no integer')")
         elif field.kind in (Kind.INTEGER, Kind.VERSION):
             bounds.append(f"({absent}least <= {name} <= most)")
     lines = [*checks, f"return {' and '.join(bounds)}"]
     numbers: dict[str, Any] = {"least": -LONGEST, "most": LONGEST, "least_time": -math.inf, "most_time": math.inf}
-    return table.written_out(lines, no_number=_no_number, no_integer=_no_integer, **numbers)
+    return table.written_out(lines, refuse=_refuse, **numbers)
 
 
 class Documents:

@@ -46,7 +46,7 @@ class ElasticsearchMending:
         """Each stands as given afterwards, in its own version. Raises StoreError for what cannot be written."""
         now = self._now_ms()
         named = [(delivery.id, delivery) for delivery in deliveries]
-        off = [one async for one, stands, same in self._writes.standing(named) if not (stands and same)]
+        off = [one async for one, same in self._writes.standing(named) if not same]
         # a higher version would refuse them; of a deleted document none is remembered (gc_deletes of the index)
         await self._searches.delete(self._names.reduced, [name for name, _ in off])
         await mend(self._sender, off, lambda one: delivery_item(one, self._names.reduced, now, "external_gte"))

@@ -35,7 +35,7 @@ class IndexNames:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.raw, self.reduced, self.rejects = (prefix + _ALIASES[kind] for kind in KINDS)
-        self._day = lru_cache(4096)(self._name_of_day)
+        self._day = lru_cache(4096)(lambda day: f"{self.raw}-{datetime.fromtimestamp(day * DAY_S, UTC):%Y.%m.%d}")
 
     def alias(self, kind: str) -> str:
         return self.prefix + _ALIASES[kind]
@@ -56,9 +56,6 @@ class IndexNames:
         ('raw_weblogs-2020.07.31', 'raw_weblogs-other')
         """
         return self._day(int(time // DAY_S)) if 0 <= time < _END else self.first("raw")
-
-    def _name_of_day(self, day: int) -> str:
-        return f"{self.raw}-{datetime.fromtimestamp(day * DAY_S, UTC):%Y.%m.%d}"
 
 
 class ElasticsearchSchema:
@@ -130,17 +127,14 @@ class ElasticsearchSchema:
 
     async def aliased(self, alias: str) -> bool:
         """Whether there is such an alias."""
-        answer = await self._connection.call("GET", f"/_alias/{alias}", ignore=(404,))
-        return "error" not in answer
+        return "error" not in await self._connection.call("GET", f"/_alias/{alias}", ignore=(404,))
 
     async def put_template(self, kind: str, anew: bool = False) -> None:
         path = f"/_index_template/{self._names.alias(kind)}"
         if not anew and (await self._connection.call("GET", path, ignore=(404,))).get("index_templates"):
             return
         index = self._index(kind)
-        if (
-            kind != "raw"
-        ):  # there the one index carries the alias by itself, and no other may be the one that is written to
+        if kind != "raw":  # of the others one index has the alias, and no other may be the one that is written to
             del index["aliases"]
         template = {"index_patterns": [self._names.pattern(kind)], "priority": 200, "template": index}
         await self._connection.call("PUT", path, template, doing="map")

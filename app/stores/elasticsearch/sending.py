@@ -72,11 +72,8 @@ def judge(items: Sequence[Item[Record]], answer: Mapping[str, Any]) -> Verdicts[
             verdicts.conflicts.append(one)
         elif kind == _OF_THE_DOCUMENT:
             verdicts.refused.append((one.record, said(error)))
-        elif status in _RETRIED or kind == "cluster_block_exception":
-            verdicts.again.append(one)
-            why = said(error)
-        elif status == 404:
-            verdicts.lost.append(one)
+        elif status in _RETRIED or status == 404 or kind == "cluster_block_exception":
+            (verdicts.lost if status == 404 else verdicts.again).append(one)
             why = said(error)
         elif (
             status in (401, 403)

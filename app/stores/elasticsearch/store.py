@@ -8,7 +8,7 @@ from functools import partial
 
 from app.settings import Settings
 from app.stores.contract import Store
-from app.stores.elasticsearch.address import refuse_settings, wrong_address
+from app.stores.elasticsearch.address import not_let_in, refuse_settings, wrong_address
 from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.forms import ElasticsearchForms
 from app.stores.elasticsearch.ledgers import ElasticsearchLedgers
@@ -28,7 +28,9 @@ class ElasticsearchStore(Store):
     def __init__(self, settings: Settings, *, read_only: bool = False, clock: Callable[[], float] = time.time) -> None:
         refuse_settings(settings)
         self.names = names = IndexNames(settings.elasticsearch_prefix)
-        self.connection = connection = ElasticsearchConnection(settings, partial(wrong_address, settings))
+        self.connection = connection = ElasticsearchConnection(
+            settings, partial(wrong_address, settings), partial(not_let_in, settings)
+        )
         self._schema = schema = ElasticsearchSchema(
             connection, names, settings, ElasticsearchForms(connection, names).check
         )

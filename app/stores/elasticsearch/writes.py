@@ -46,6 +46,7 @@ class ElasticsearchWrites:
         clock: Callable[[], float],
     ) -> None:
         self.connection, self.names, self.schema = connection, names, schema
+        self.ping = connection.ping
         self._read_only, self._clock = read_only, clock
         self.beside: list[Callable[[], Awaitable[None]]] = []
         """What is made with the indices of records."""
@@ -53,18 +54,12 @@ class ElasticsearchWrites:
 
     async def open(self) -> None:
         await self.ping()
-        if self._read_only:
-            await self.schema.check()
-            return
-        await self._restore()
+        await (self.schema.check() if self._read_only else self._restore())
 
     async def close(self) -> None:
         await self.sender.ended()
         self.schema.forget()
         await self.connection.close()
-
-    async def ping(self) -> None:
-        await self.connection.ping()
 
     async def _restore(self) -> None:
         self.schema.forget()
@@ -94,25 +89,22 @@ class ElasticsearchWrites:
         refused: list[tuple[Delivery, str]] = []
         best = newest_of_each(deliveries, refused)
         sent = await self.sender.send(best.items(), lambda named: delivery_item(named, index, now, "external"))
-        if altered := [
-            one
-            async for one, stands, same in self.standing([item.record for item in sent.conflicts])
-            if stands and not same
-        ]:
+        conflicts = [item.record for item in sent.conflicts]
+        if altered := [one async for one, same in self.standing(conflicts) if same is False]:
             again = await self.sender.send(altered, lambda named: delivery_item(named, index, now, "external_gte"))
             sent.refused.extend(again.refused)
         return refused + [(delivery, reason) for (_, delivery), reason in sent.refused]
 
-    async def standing(self, named: Sequence[NamedDelivery]) -> AsyncIterator[tuple[NamedDelivery, bool, bool]]:
-        """Of each delivery whether one stands in its version, and whether that is the same."""
+    async def standing(self, named: Sequence[NamedDelivery]) -> AsyncIterator[tuple[NamedDelivery, bool | None]]:
+        """Of each delivery whether that which stands in its version is the same; None: none does."""
         for begin in range(0, len(named), _NAMED_AT_ONCE):
             asked = named[begin : begin + _NAMED_AT_ONCE]
             answer = await self.connection.call(
                 "POST", f"/{self.names.reduced}/_mget", {"ids": [name for name, _ in asked]}
             )
             for (name, delivery), stands in zip(asked, answer["docs"], strict=True):
-                stands_so = bool(stands.get("found") and stands["_version"] == delivery.version)
-                yield (name, delivery), stands_so, stands_so and _is_of(name, delivery, stands["_source"])
+                stands_so = stands.get("found") and stands["_version"] == delivery.version
+                yield (name, delivery), _is_of(name, delivery, stands["_source"]) if stands_so else None
 
 
 def _is_of(name: str, delivery: Delivery, source: dict[str, Any]) -> bool:
