@@ -70,15 +70,9 @@ class CassandraConnection:
     def connect(self) -> None:
         """Blocks until the nodes are known. Raises SettingsError for settings that cannot work, StoreUnreachable where nobody answers."""
         try:
-            from cassandra import ConsistencyLevel, UnresolvableContactPoints
+            from cassandra import ConsistencyLevel, UnresolvableContactPoints, policies
             from cassandra.auth import PlainTextAuthProvider
             from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
-            from cassandra.policies import (
-                DCAwareRoundRobinPolicy,
-                ExponentialReconnectionPolicy,
-                FallthroughRetryPolicy,
-                TokenAwarePolicy,
-            )
             from cassandra.query import UNSET_VALUE, tuple_factory
         except ImportError as error:
             raise SettingsError(f"the store cassandra needs its driver ({error}); run `make setup`") from error
@@ -90,8 +84,8 @@ class CassandraConnection:
             ) from error
         own = self._settings
         profile = ExecutionProfile(
-            load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(own.cassandra_datacenter)),
-            retry_policy=FallthroughRetryPolicy(),  # what to repeat is decided here: every statement of the store can be
+            load_balancing_policy=policies.TokenAwarePolicy(policies.DCAwareRoundRobinPolicy(own.cassandra_datacenter)),
+            retry_policy=policies.FallthroughRetryPolicy(),  # what to repeat is decided here: every statement of the store can be
             consistency_level=ConsistencyLevel.name_to_value[own.cassandra_consistency],
             request_timeout=REQUEST_S,
             row_factory=tuple_factory,
@@ -106,7 +100,7 @@ class CassandraConnection:
                 ssl_context=tls,
                 execution_profiles={EXEC_PROFILE_DEFAULT: profile},
                 connection_class=LibevConnection,
-                reconnection_policy=ExponentialReconnectionPolicy(0.5, RECONNECT_S, max_attempts=None),
+                reconnection_policy=policies.ExponentialReconnectionPolicy(0.5, RECONNECT_S, max_attempts=None),
                 protocol_version=5,  # Cassandra 4.0 and newer; to try from above costs a connection each, and a warning
                 connect_timeout=CONNECT_S,
                 control_connection_timeout=CONNECT_S,
