@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from app.errors import SettingsError
@@ -17,6 +18,7 @@ __all__ = [
     "StoredMessage",
     "is_empty",
     "open_view",
+    "opened_view",
     "spans",
     "unknown_broker",
 ]
@@ -120,6 +122,14 @@ def open_view(settings: Settings) -> BrokerView | None:
 
         return KafkaView(settings)
     raise unknown_broker(settings)
+
+
+@contextmanager
+def opened_view(settings: Settings) -> Iterator[BrokerView | None]:
+    """The view of `open_view`, closed in the end."""
+    view = open_view(settings)
+    with nullcontext() if view is None else closing(view):
+        yield view
 
 
 def unknown_broker(settings: Settings) -> SettingsError:
