@@ -142,11 +142,7 @@ class ElasticsearchConnection:
     async def bulk(self, body: bytes, params: Mapping[str, str]) -> tuple[int, Any]:
         """(status, answer) of a bulk request. Raises StoreUnreachable or StoreRefused."""
         status, answer = await self._perform("POST", "/_bulk", params, _NDJSON, body, BULK_TIMEOUT_S, "write to")
-        if status < 300 and (
-            not isinstance(answer, Mapping)
-            or not isinstance(answer.get("errors"), bool)
-            or not isinstance(answer.get("items"), list)
-        ):
+        if status < 300 and not (isinstance(answer.get("errors"), bool) and isinstance(answer.get("items"), list)):
             raise self.no_answer(answer)
         return status, answer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ __all__ = ["ElasticsearchWrites"]
 _TIME = HIT.at["time"]
 _NAMED_AT_ONCE = 200
 """Documents that one request names."""
-_ABSENT = {field.column: field.absent for field in DELIVERY.fields if not field.needed}
+_ABSENT = {name: each.absent for each in DELIVERY.fields if not each.needed for name in (each.name, each.column)}
 """What documents lack that were written before the field was there."""
 
 
@@ -75,8 +76,7 @@ class ElasticsearchWrites:
 
     async def write_hits(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
         now, index_of = self.may_write(), self.names.raw_index
-        times = [hit[_TIME] for hit in hits]
-        await self.schema.ensure_days({index_of(time) for time in times if isinstance(time, (int, float))})
+        await self.schema.ensure_days({index_of(time) for hit in hits if isinstance(time := hit[_TIME], (int, float))})
         return (await self.sender.send(hits, lambda hit: hit_item(hit, index_of, now))).refused
 
     async def write_rejects(self, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
@@ -99,9 +99,8 @@ class ElasticsearchWrites:
         """Of each delivery whether that which stands in its version is the same; None: none does."""
         for begin in range(0, len(named), _NAMED_AT_ONCE):
             asked = named[begin : begin + _NAMED_AT_ONCE]
-            answer = await self.connection.call(
-                "POST", f"/{self.names.reduced}/_mget", {"ids": [name for name, _ in asked]}
-            )
+            ids = {"ids": [name for name, _ in asked]}
+            answer = await self.connection.call("POST", f"/{self.names.reduced}/_mget", ids)
             for (name, delivery), stands in zip(asked, answer["docs"], strict=True):
                 stands_so = stands.get("found") and stands["_version"] == delivery.version
                 yield (name, delivery), _is_of(name, delivery, stands["_source"]) if stands_so else None
@@ -111,7 +110,12 @@ def _is_of(name: str, delivery: Delivery, source: dict[str, Any]) -> bool:
     """Whether the document that stands there is the one that this delivery becomes, whenever it was ingested."""
     refuse_form(name, source)
     try:
-        wanted: dict[str, Any] = msgspec.json.decode(delivery_document(delivery, 0))
-    except ValueError:
+        return _content(source) == _content(msgspec.json.decode(delivery_document(delivery, 0)))
+    except (ValueError, TypeError):
         return False
-    return _ABSENT | source | {"ingested": 0} == wanted
+
+
+def _content(source: dict[str, Any]) -> dict[str, Any]:
+    """What is the same whenever it was written."""
+    exact = source.get("exact")
+    return _ABSENT | source | {"ingested": 0, "exact": exact and _ABSENT | json.loads(exact)}
