@@ -487,6 +487,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return _names(self.stores)
 
     @property
+    def elasticsearch_hosts(self) -> tuple[str, ...]:
+        """With their ports; that of an address without one is 9200.
+
+        >>> Settings(elasticsearch_url="http://a, https://b:1/, http://c/es/").elasticsearch_hosts
+        ('http://a:9200', 'https://b:1/', 'http://c:9200/es/')
+        """
+        parts = map(urlsplit, _names(self.elasticsearch_url))
+        return tuple((each if each.port else each._replace(netloc=f"{each.netloc}:9200")).geturl() for each in parts)
+
+    @property
     def role_names(self) -> tuple[str, ...]:
         """flow and stores. Raises SettingsError for a role that is neither."""
         asked = _names(self.roles)

@@ -22,11 +22,11 @@ import msgspec
 from app.domain.records import Delivery, Hit, raw_ids
 from app.process.memory import collect_seldom
 from app.settings import Settings, settings
-from app.stores.cassandra.batches import cut
 from app.stores.cassandra.encoding import Encoder
 from app.stores.cassandra.memory import Written
 from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.store import CassandraStore
+from app.stores.cassandra.writes import cut
 
 CALL = 40_000
 """Records of one write call at most: a store that is behind takes 4 MB of tokens at once; 60,000 hits were seen in a worker."""
@@ -112,14 +112,14 @@ def load(store: CassandraStore, batches: Sequence[Sequence[CqlRow]], in_flight: 
     return time.perf_counter() - began
 
 
-def encoded(store: CassandraStore, encode: str, records: Sequence[Any], only: str | None) -> list[list[CqlRow]]:
+async def encoded(store: CassandraStore, encode: str, records: Sequence[Any], only: str | None) -> list[list[CqlRow]]:
     """The batches that the store would send of these records; `only` those of one statement."""
     encoder = Encoder(604_800, 7_776_000, Written(3600), 3600, store.connection.unset)
     more: tuple[Any, ...] = ({},) if encode == "deliveries" else ()
     batches: list[list[CqlRow]] = []
     for start in range(0, len(records), CALL):
         rows = getattr(encoder, encode)(records[start : start + CALL], *more).rows
-        batches += cut([row for row in rows if only is None or row.statement == only])
+        batches += [batch async for batch in cut([row for row in rows if only is None or row.statement == only])]
     return batches
 
 
@@ -193,7 +193,8 @@ async def _bare(
     only: str | None,
     in_flight: int,
 ) -> float:
-    return await asyncio.to_thread(load, store, encoded(store, kind, make(count, uuid.uuid4().hex), only), in_flight)
+    batches = await encoded(store, kind, make(count, uuid.uuid4().hex), only)
+    return await asyncio.to_thread(load, store, batches, in_flight)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from app.domain.records import Hit, raw_ids
 from app.process.memory import collect_seldom
 from app.settings import Settings, settings
 from app.stores.contract import KINDS
-from app.stores.elasticsearch.requests import hit_item
+from app.stores.elasticsearch.documents import hit_item
 from app.stores.elasticsearch.store import ElasticsearchStore
 
 _BATCH = 20_000

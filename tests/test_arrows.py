@@ -90,7 +90,8 @@ def _imports_of(path: Path) -> Iterator[str]:
             assert node.level == 0, f"{path}: imports are absolute"
             for name in node.names:
                 inner = f"{node.module}.{name.name}"
-                yield inner if node.module in ("app", "agents", "tables", "simulator") else str(node.module)
+                file = ROOT / inner.replace(".", "/")
+                yield inner if file.with_suffix(".py").is_file() or file.is_dir() else str(node.module)
 
 
 def own_imports(path: Path) -> Iterator[str]:

@@ -122,13 +122,11 @@ class TopicChannel(_Remembering):
             producer.append([Message(NOTICES_TOPIC, partition, notice.id.encode(), value, {}, time.time())])
 
     def _there(self) -> set[str]:
-        from app.transports.broker_view import open_view
+        from app.transports.broker_view import opened_view
 
-        view = open_view(self._settings)
-        if view is None:
-            return set()
-        with closing(view):
-            return {each.id for _, _, value in view.read(NOTICES_TOPIC) for each in decode_notices(value)}
+        with opened_view(self._settings) as view:
+            found = () if view is None else view.read(NOTICES_TOPIC)
+            return {each.id for _, _, value in found for each in decode_notices(value)}
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:

@@ -22,9 +22,9 @@ async def compare_counted(kind: CountedKind[Any], look: Look, now: float, again:
 
     `again`: compare the sums with the stored events, too.
     """
-    events = _TopicComparison(event_record(kind), kind, look)
+    events = _TopicComparison(event_record(kind), look)
     await events.run()
-    sums = _TopicComparison(sum_record(kind), kind, look)
+    sums = _TopicComparison(sum_record(kind), look)
     sums.complete = events.complete
     await sums.run()
     if not again or (events.found and look.mender is None):
@@ -43,9 +43,9 @@ class _Wanted(NamedTuple):
 
 
 class _TopicComparison:
-    def __init__(self, how: CountedRecord, kind: CountedKind[Any], look: Look) -> None:
-        self.how, self.kind, self.look, self.store, self.view = how, kind, look, look.store, look.view
-        self.whole = self.view is not None and self.view.knows_all(kind.reduced)
+    def __init__(self, how: CountedRecord, look: Look) -> None:
+        self.how, self.look, self.store, self.view = how, look, look.store, look.view
+        self.whole = self.view is not None and self.view.knows_all(how.kind.reduced)
         self.complete = self.whole
         """The topic knows all that the store holds: it was not created anew beside an older store."""
         self.found: set[str] = set()
@@ -139,8 +139,8 @@ class _TopicComparison:
         first: dict[str, float] = {}
         if self.view is None:
             return wanted, first
-        async for message in self.view.counted(self.kind):
-            for record in how.of(message):
+        async for records in how.sent(self.view):
+            for record in records:
                 name, start = how.started(record)
                 first[name] = min(start, first.get(name, start))
                 number = how.number(record)
@@ -158,22 +158,22 @@ class _TopicComparison:
 
     async def _names(self, numbers: Collection[int]) -> dict[int, str]:
         """From the topic, of those that the store lacks."""
-        names: dict[int, str] = {}
         if self.view is None or not numbers:
-            return names
-        async for message in self.view.counted(self.kind):
-            for record in self.how.of(message):
-                if (number := self.how.number(record)) in numbers:
-                    names[number] = self.how.name(record)
-        return names
+            return {}
+        return {
+            number: self.how.name(record)
+            async for records in self.how.sent(self.view)
+            for record in records
+            if (number := self.how.number(record)) in numbers
+        }
 
     async def _on_the_way(self, numbers: Collection[int]) -> set[int]:
         if self.view is None or not numbers:
             return set()
         return {
             number
-            async for message in self.view.counted_on_the_way(self.kind)
-            for record in self.how.of(message)
+            async for records in self.how.on_the_way(self.view)
+            for record in records
             if (number := self.how.number(record)) in numbers
         }
 
@@ -198,9 +198,9 @@ class _TopicComparison:
         )
         left = {number: wanted[number] for number in found if number in wanted}
         if left and self.view is not None:
-            async for message in self.view.counted(self.kind):
+            async for records in how.sent(self.view):
                 some = []
-                for record in how.of(message):
+                for record in records:
                     right = left.get(how.number(record))
                     if right is not None and how.version(record) == right.version:
                         some.append(record)

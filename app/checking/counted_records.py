@@ -7,6 +7,7 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from app.checking.topic_view import TopicView
 from app.domain.counted import CountedKind
 from app.messages.events import CountedMessage
 from app.stores.contract import Store
@@ -17,6 +18,7 @@ __all__ = ["CountedRecord", "event_record", "number_of_key", "sum_record"]
 class CountedRecord(NamedTuple):
     """How events of a kind, or sums of them, are read and named."""
 
+    kind: CountedKind[Any]
     record: str
     stored: Callable[[Store], AsyncIterator[Any]]
     of: Callable[[CountedMessage[Any]], Sequence[Any]]
@@ -25,6 +27,16 @@ class CountedRecord(NamedTuple):
     """The highest one counts; events have one."""
     started: Callable[[Any], tuple[str, float]]
     """What a topic created anew is told by: a name that starts are compared under, and the record's start."""
+
+    async def sent(self, view: TopicView) -> AsyncIterator[Sequence[Any]]:
+        """All in the topic that the store has read, message by message."""
+        async for message in view.counted(self.kind):
+            yield self.of(message)
+
+    async def on_the_way(self, view: TopicView) -> AsyncIterator[Sequence[Any]]:
+        """What it had not read when the view was made."""
+        async for message in view.counted_on_the_way(self.kind):
+            yield self.of(message)
 
     def name(self, record: Any) -> str:
         """As people are told of it."""
@@ -51,6 +63,7 @@ def number_of_key(values: tuple[Any, ...]) -> int:
 @cache
 def event_record(kind: CountedKind[Any]) -> CountedRecord:
     return CountedRecord(
+        kind,
         kind.one,
         lambda store: store.ledgers.all_events(kind),
         lambda message: message.events,
@@ -63,6 +76,7 @@ def event_record(kind: CountedKind[Any]) -> CountedRecord:
 @cache
 def sum_record(kind: CountedKind[Any]) -> CountedRecord:
     return CountedRecord(
+        kind,
         f"{kind.one} sum",
         lambda store: store.ledgers.all_sums(kind),
         lambda message: message.sums,

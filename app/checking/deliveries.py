@@ -7,7 +7,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from app.checking.digests import Buckets, RecordMark, delivery_bucket, key_number, mark_of
+from app.checking.digests import Buckets, RecordMark, delivery_bucket, delivery_name, key_number, mark_of
 from app.checking.look import Look
 from app.checking.mender import Mender
 from app.checking.remade_deliveries import MOST_KEYS, RemadeDeliveries
@@ -15,7 +15,7 @@ from app.checking.shares import WHOLE, Share, TooMany, by_shares
 from app.checking.verdicts import DeliveryFinding, Latest, judge
 from app.domain.key_hits import Key
 from app.domain.open_deliveries import OpenDeliveries, SizeOf
-from app.domain.records import Delivery, delivery_id
+from app.domain.records import Delivery
 from app.domain.sizes import LearnedSize
 from app.domain.tallies import Tally
 from app.domain.windows import Rules, bucket_start
@@ -79,7 +79,7 @@ class _Comparison:
         self.look.note_topic("delivery", sum(len(each.topic) for each in known.values()))
         for key, found in findings.items():
             for finding in found:
-                self.look.differs("delivery", finding.kind, _name(key, finding.start), finding.why)
+                self.look.differs("delivery", finding.kind, delivery_name(key, finding.start), finding.why)
         for bucket, number, digest in sums:
             self.sums.add(bucket, number, digest)
         if self.look.mender is not None and findings:
@@ -129,7 +129,7 @@ class _Comparison:
             if record.superseded_by is None:
                 visible += 1
                 foreign += not _cut_by(self.basis.rules, record)
-                number = int(delivery_id(*key, record.window_start), 16)
+                number = int(record.id, 16)
                 sums.append((delivery_bucket(record, self.partitions), number, mark.digest ^ mark.version))
         if foreign > visible * _OTHER_RULES:
             raise SettingsError(
@@ -219,7 +219,3 @@ def _cut_by(rules: Rules, record: Delivery) -> bool:
     if rules.window in ("day", "all"):
         return record.window_start == bucket_start(rules.window, record.first)
     return record.window_start == record.first
-
-
-def _name(key: Key, start: float) -> str:
-    return f"{key[0]} {key[1]} {key[2]} from {start:.3f}"

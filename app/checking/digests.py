@@ -14,6 +14,7 @@ from zlib import crc32
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
 from app.domain.deliveries import KEPT_IDS, STAGE_FINAL, STAGE_SUPERSEDED
+from app.domain.key_hits import Key
 from app.domain.records import Delivery, Hit, Reject
 from app.steps.tokenizer import partition_of
 
@@ -22,6 +23,7 @@ __all__ = [
     "Buckets",
     "RecordMark",
     "delivery_bucket",
+    "delivery_name",
     "hit_bucket",
     "hit_digest",
     "key_number",
@@ -119,6 +121,11 @@ def reject_bucket(reject: Reject, partitions: int) -> Bucket:
 def delivery_bucket(delivery: Delivery, partitions: int) -> Bucket:
     """The hour of its window's start and the partition of its key."""
     return _hour(delivery[3]), partition_of(delivery[0], delivery[1], delivery[2], "", partitions)
+
+
+def delivery_name(key: Key, start: float) -> str:
+    """As people are told of it; `start`: of its window."""
+    return f"{key[0]} {key[1]} {key[2]} from {start:.3f}"
 
 
 def key_number(key: tuple[str, str, str]) -> int:

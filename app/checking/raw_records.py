@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, NamedTuple
 
+from app.checking.counted_records import CountedRecord
 from app.checking.digests import Bucket, Buckets, hit_bucket, hit_digest, reject_bucket, reject_digest
 from app.checking.look import Look
 from app.checking.shares import Share, TooMany, by_shares
@@ -13,7 +14,7 @@ from app.checking.topic_view import TopicView
 from app.domain.records import Hit, Reject
 from app.stores.contract import Store
 
-__all__ = ["HITS", "REJECTS", "RawKind", "compare_raw", "number_of"]
+__all__ = ["HITS", "REJECTS", "RawKind", "compare_raw", "named_on_the_way", "number_of"]
 
 MOST_RECORDS = 400_000
 """Records whose digests are kept at a time: about 100 MB."""
@@ -101,6 +102,13 @@ def number_of(raw_id: str) -> int:
         return 0
 
 
+async def named_on_the_way(kind: RawKind | CountedRecord, view: TopicView, names: Collection[str]) -> set[str]:
+    """Those of the names that the topic has, and the store has not read."""
+    if not names:
+        return set()
+    return {name async for records in kind.on_the_way(view) for each in records if (name := kind.name(each)) in names}
+
+
 async def compare_raw(kind: RawKind, look: Look, view: TopicView, refused: Collection[str]) -> None:
     """What the topic holds and the store has read must stand there once and as it is. `refused`: raw ids that it refused for good."""
     comparison = _Comparison(kind, look, view, refused)
@@ -140,7 +148,7 @@ class _Comparison:
         found = dict.fromkeys(lacking, ("missing", "the topic has it")) | {
             name: told for name, (*told, _) in copies.items()
         }
-        on_the_way = await self._on_the_way(found.keys())
+        on_the_way = await named_on_the_way(self.kind, self.view, found.keys())
         for name in on_the_way:
             del found[name]
         self.look.note_on_the_way(len(on_the_way))
@@ -189,16 +197,6 @@ class _Comparison:
             if len(wrong) > MOST_COPIES:
                 raise TooMany
         return lacking, wrong
-
-    async def _on_the_way(self, names: Collection[str]) -> set[str]:
-        if not names:
-            return set()
-        return {
-            record.raw_id
-            async for records in self.kind.on_the_way(self.view)
-            for record in records
-            if record.raw_id in names
-        }
 
     async def _mend(self, names: Collection[str], wrong: dict[str, list[Any]], sent: Collection[str]) -> None:
         assert self.mender is not None

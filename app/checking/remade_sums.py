@@ -124,10 +124,10 @@ class RemadeSums:
         found = _InTopic(set(), set())
         if self.view is None or not keys:
             return found
-        async for message in self.view.counted(self.kind):
-            found.known.update(each[:3] for each in message.sums if each[:3] in keys)
-        async for message in self.view.counted_on_the_way(self.kind):
-            found.on_the_way.update(each[:3] for each in message.sums if each[:3] in keys)
+        how = sum_record(self.kind)
+        for names, sent in ((found.known, how.sent(self.view)), (found.on_the_way, how.on_the_way(self.view))):
+            async for sums in sent:
+                names.update(each[:3] for each in sums if each[:3] in keys)
         return found
 
 

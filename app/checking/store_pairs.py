@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, Protocol
 
-from app.checking.counted_records import event_record, sum_record
-from app.checking.digests import Bucket, Buckets, delivery_bucket, key_number, mark_of
-from app.checking.raw_records import HITS, MOST_RECORDS, REJECTS, RawKind
+from app.checking.counted_records import CountedRecord, event_record, sum_record
+from app.checking.digests import Bucket, Buckets, delivery_bucket, delivery_name, key_number, mark_of
+from app.checking.raw_records import HITS, MOST_RECORDS, REJECTS, RawKind, named_on_the_way
 from app.checking.report import CheckReport, Difference
 from app.checking.shares import Share, TooMany, by_shares
 from app.checking.store_digests import StoreDigests
 from app.checking.topic_view import TopicView
 from app.domain.records import Delivery
-from app.flows.registry import COUNTED, LEDGERS
+from app.flows.registry import COUNTED
 from app.flows.requests import REQUESTS
 from app.stores.contract import Store
 
@@ -52,7 +52,7 @@ class _Deliveries:
         return key_number(record[:3])
 
     def name(self, record: Delivery) -> str:
-        return f"{record[0]} {record[1]} {record[2]} from {record[3]:.3f}"
+        return delivery_name(record[:3], record.window_start)
 
     def digest(self, record: Delivery) -> int:
         mark = mark_of(record)
@@ -131,17 +131,8 @@ async def _sums(kind: RecordKind, store: Store, partitions: int) -> Buckets:
 async def _on_the_way(kind: RecordKind, view: TopicView, names: dict[str, str]) -> set[str]:
     if not names:
         return set()
-    if isinstance(kind, RawKind):
-        return {each.raw_id async for records in kind.on_the_way(view) for each in records if each.raw_id in names}
-    for counted in LEDGERS:
-        for how in (event_record(counted), sum_record(counted)):
-            if how.record == kind.record:
-                return {
-                    name
-                    async for message in view.counted_on_the_way(counted)
-                    for each in how.of(message)
-                    if (name := how.name(each)) in names
-                }
+    if isinstance(kind, RawKind | CountedRecord):
+        return await named_on_the_way(kind, view, names.keys())
     keys = {tuple(hit[1:4]) async for hits in view.hits_on_the_way() for hit in hits}
     keys |= {each[:3] async for records in view.deliveries_on_the_way() for each in records}
     beginnings = {" ".join(map(str, key)) + " from " for key in keys}

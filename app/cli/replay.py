@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from threading import Event
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +14,7 @@ import click
 from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.numbers import Number
 from app.cli.progress import open_screen
+from app.process.exit import asked_to_end
 from app.settings import Settings, settings
 from app.words import counted_text
 
@@ -80,7 +80,7 @@ def command(
     screen = open_screen(quiet=quiet)
     configured = settings()
     read = _read_options(configured, asked_format.name(files), asked_format.bytes_kind, chunk_bytes)
-    with closing(open_producer(configured)) as producer:
+    with closing(open_producer(configured)) as producer, asked_to_end(signal.SIGINT, signal.SIGTERM) as stop:
         options = ReplayOptions(
             Identifier(registry_of(configured, producer), name),
             read,
@@ -90,8 +90,9 @@ def command(
             line_by_line,
             again,
             say=screen.say,
+            stop=stop,
         )
-        with _stopping(options.stop), _logged(screen.say), screen:
+        with _logged(screen.say), screen:
             result = _run(files, producer, options, screen.sent, follow)
     if quiet:
         for sentence in result.errors:
@@ -129,23 +130,6 @@ def _run(
 
     send = follow_files if follow else replay_files
     return send(files, producer, options, on_progress)
-
-
-@contextmanager
-def _stopping(stop: Event) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for a clean stop; a second SIGINT does not wait for it."""
-
-    def ask(number: int, _frame: object) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Says(logging.Handler):

@@ -35,17 +35,16 @@ def acknowledge() -> None:
     from app.flows.registry import progress_topic
     from app.messages.progress import progress_message
     from app.settings import settings
-    from app.transports.broker_view import open_view
+    from app.transports.broker_view import opened_view
     from app.transports.messages import Message
     from app.transports.producers import open_producer
 
     own, now = settings(), time.time()
     topic = progress_topic(own.flow_id)
-    view = open_view(own)
-    if view is None:
-        click.echo("there is no log yet")
-        return
-    with closing(view):
+    with opened_view(own) as view:
+        if view is None:
+            click.echo("there is no log yet")
+            return
         progress, unnoted = unnoted_losses(view, own)
         losses = progress.unacknowledged
     known = [loss._replace(acknowledged=now) for loss in losses]

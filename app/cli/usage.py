@@ -142,9 +142,11 @@ def _view_when_there(own: Settings, once: bool) -> Iterator[Any]:
     """On the embedded log the first service makes the topic: unless it is asked `once`, this waits for it."""
     import time
 
+    from app.transports.broker_view import opened_view
+
     told = once or own.on_kafka
     while True:
-        with _view(own) as view:
+        with opened_view(own) as view:
             if once or own.on_kafka or (view is not None and view.bounds(USAGE_TOPIC)):
                 yield view
                 return
@@ -195,12 +197,13 @@ def check(
 
     from app.archiving.check import check_usage
     from app.domain.usage.sides import Period
+    from app.transports.broker_view import opened_view
 
     period = Period(-inf if begin is None else begin, inf if end is None else end)
     if period.begin >= period.end:
         raise click.UsageError("--from is not before --to")
     own = settings()
-    with _view(own) as view:
+    with opened_view(own) as view:
         report = check_usage(_places(own, view, archive, spools, stores), period)
         _tell(report, as_json, by)
         sys.exit(report.exit_code)
@@ -219,9 +222,10 @@ def repair(archive: str | None, spools: tuple[str, ...], stores: tuple[str, ...]
     Then it checks again: the exit codes are those of `check`.
     """
     from app.archiving.repair import repair_usage
+    from app.transports.broker_view import opened_view
 
     own = settings()
-    with _view(own) as view:
+    with opened_view(own) as view:
         count, report = repair_usage(_places(own, view, archive, spools, stores))
         _tell(report, as_json)
         click.echo(f"{counted_text(count, 'record')} repaired", err=as_json)
@@ -264,18 +268,6 @@ def load(archive: str | None, target: str, quiet: bool) -> None:
     if found.left_out:
         click.echo(f"{counted_text(found.left_out, 'record')} of producers themselves left out: no user is named")
     sys.exit(1 if found.problems or found.refused else 0)
-
-
-@contextmanager
-def _view(own: Settings) -> Iterator[Any]:
-    from app.transports.broker_view import open_view
-
-    view = open_view(own)
-    if view is None:
-        yield None
-        return
-    with closing(view):
-        yield view
 
 
 def _places(own: Settings, view: Any, archive: str | None, spools: tuple[str, ...], stores: tuple[str, ...]) -> Places:

@@ -178,6 +178,11 @@ class Delivery(NamedTuple):
         return self.ip_address, self.user_agent, self.request
 
     @property
+    def id(self) -> str:
+        """What names it in every store."""
+        return delivery_id(*self.key, self.window_start)
+
+    @property
     def is_counted(self) -> bool:
         """Whether it is judged by how many bytes were sent: nothing says which."""
         return self.evidence == "bytes" or self.reason == "not_enough_bytes"
@@ -203,7 +208,7 @@ def key_hash(text: str) -> str:
 
 def delivery_id(ip_address: str, user_agent: str, request: str, window_start: float) -> str:
     """32 hex digits that name one reduced record in every store; no two keys share one."""
-    start = float(window_start)
+    start = float(window_start) + 0.0  # -0.0 and 0.0 are one time
     if isfinite(start):  # what json.dumps writes, for a tenth of the time
         written = f"[{_quoted(ip_address)}, {_quoted(user_agent)}, {_quoted(request)}, {start!r}]"
     else:

@@ -12,7 +12,9 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
 from typing import NoReturn, Protocol
 
 from app.errors import WeblogsError
@@ -21,7 +23,9 @@ __all__ = [
     "EXIT_CANNOT_GO_ON",
     "EXIT_INTERRUPTED",
     "EXIT_REFUSED",
+    "AskedToEnd",
     "Die",
+    "asked_to_end",
     "blame_removal",
     "code_of",
     "die",
@@ -43,6 +47,32 @@ def end_when_asked() -> None:
     """SIGTERM before the engine listens to it ends the process with 0: nothing is under way. SIGHUP does what SIGTERM does, at any time."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+
+class AskedToEnd(Event):
+    """Set by the first signal that asks for the end."""
+
+    by = 0
+    """Its number."""
+
+
+@contextmanager
+def asked_to_end(*numbers: int) -> Iterator[AskedToEnd]:
+    """An event that these signals set meanwhile; a second SIGINT does not wait."""
+    asked = AskedToEnd()
+
+    def ask(number: int, _frame: object) -> None:
+        if asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.by = asked.by or number
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Die(Protocol):

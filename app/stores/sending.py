@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["Lanes", "Portions"]
+__all__ = ["Lanes", "portions"]
+
+_SLICE = 256
+"""Items made before others get their turn: some milliseconds."""
 
 Item = TypeVar("Item")
 Batch = TypeVar("Batch")
 
 
-class Portions(Generic[Item]):
-    """Puts items together to batches of at most so many bytes (one item may have more) and so many items."""
+async def portions(
+    items: Iterable[Item], size_of: Callable[[Item], int], most_bytes: int, most_items: int
+) -> AsyncIterator[list[Item]]:
+    """The items in their order, in batches of at most so many bytes (one item may have more) and so many items.
 
-    def __init__(self, size_of: Callable[[Item], int], most_bytes: int, most_items: int) -> None:
-        self._size_of, self._most_bytes, self._most_items = size_of, most_bytes, most_items
-        self._items: list[Item] = []
-        self._bytes = 0
-
-    def add(self, item: Item) -> list[Item]:
-        """The batch that is full, without this item; empty while there is room."""
-        full: list[Item] = []
-        size = self._size_of(item)
-        if self._items and (self._bytes + size > self._most_bytes or len(self._items) >= self._most_items):
-            full = self.rest()
-        self._items.append(item)
-        self._bytes += size
-        return full
-
-    def rest(self) -> list[Item]:
-        """What is there; empty afterwards."""
-        items, self._items, self._bytes = self._items, [], 0
-        return items
+    They are made as batches are wanted, a slice at a time: the event loop goes on.
+    """
+    batch: list[Item] = []
+    held_bytes = 0
+    for number, item in enumerate(items, 1):
+        size = size_of(item)
+        if batch and (held_bytes + size > most_bytes or len(batch) >= most_items):
+            yield batch
+            batch, held_bytes = [], 0
+        batch.append(item)
+        held_bytes += size
+        if number % _SLICE == 0:
+            await asyncio.sleep(0)
+    if batch:
+        yield batch
 
 
 class Lanes:

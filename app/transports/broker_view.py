@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from app.errors import SettingsError
@@ -10,7 +11,17 @@ from app.errors import SettingsError
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["BrokerView", "GroupPositions", "GroupView", "StoredMessage", "is_empty", "open_view", "spans"]
+__all__ = [
+    "BrokerView",
+    "GroupPositions",
+    "GroupView",
+    "StoredMessage",
+    "is_empty",
+    "open_view",
+    "opened_view",
+    "spans",
+    "unknown_broker",
+]
 
 
 class GroupPositions(NamedTuple):
@@ -110,6 +121,20 @@ def open_view(settings: Settings) -> BrokerView | None:
         from app.transports.kafka.view import KafkaView
 
         return KafkaView(settings)
-    raise SettingsError(
+    raise unknown_broker(settings)
+
+
+@contextmanager
+def opened_view(settings: Settings) -> Iterator[BrokerView | None]:
+    """The view of `open_view`, closed in the end."""
+    view = open_view(settings)
+    with nullcontext() if view is None else closing(view):
+        yield view
+
+
+def unknown_broker(settings: Settings) -> SettingsError:
+    """The error for a WEBLOGS_BROKER that is none."""
+    scheme = settings.broker.partition(":")[0]
+    return SettingsError(
         f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT"
     )

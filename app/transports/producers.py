@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from app.errors import SettingsError
+from app.transports.broker_view import unknown_broker
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
@@ -72,6 +72,4 @@ def open_producer(settings: Settings) -> LogProducer:
         from app.transports.kafka.producer import KafkaProducer
 
         return KafkaProducer(settings)
-    raise SettingsError(
-        f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT"
-    )
+    raise unknown_broker(settings)

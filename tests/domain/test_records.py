@@ -104,7 +104,7 @@ def test_no_two_deliveries_share_an_id(one: tuple[str, str, str, float], other: 
 def test_an_id_is_the_hash_of_the_parts_as_json_whatever_is_in_them(
     address: str, agent: str, request: str, start: float
 ) -> None:
-    written = json.dumps([address, agent, request, start])
+    written = json.dumps([address, agent, request, start + 0.0])
     assert delivery_id(address, agent, request, start) == blake2b(written.encode(), digest_size=16).hexdigest()
 
 
@@ -117,6 +117,7 @@ def test_keys_that_join_alike_share_a_hash_and_no_id() -> None:
 
 def test_a_window_start_is_one_number_however_it_is_written() -> None:
     assert delivery_id("a", "b", "c", 5) == delivery_id("a", "b", "c", 5.0)
+    assert delivery_id("a", "b", "c", -0.0) == delivery_id("a", "b", "c", 0.0)
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])

@@ -13,6 +13,7 @@ import pytest
 
 from app.settings import Settings, settings
 from app.stores.cassandra import counts
+from app.stores.cassandra.access import why_not
 from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.store import CassandraStore
 
@@ -50,7 +51,7 @@ def fresh_keyspace(**changes: Any) -> Iterator[str]:
     try:
         yield keyspace
     finally:
-        connection = CassandraConnection(own_settings(keyspace, **changes))
+        connection = CassandraConnection(own_settings(keyspace, **changes), why_not)
         connection.connect()
         connection.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", timeout_s=60)
         connection.shutdown()
@@ -58,7 +59,7 @@ def fresh_keyspace(**changes: Any) -> Iterator[str]:
 
 def cql(keyspace: str, *statements: str) -> list[list[tuple[Any, ...]]]:
     """What a person does with a CQL shell."""
-    connection = CassandraConnection(own_settings(keyspace))
+    connection = CassandraConnection(own_settings(keyspace), why_not)
     connection.connect()
     try:
         return [connection.execute(statement.replace("KS", keyspace)) for statement in statements]

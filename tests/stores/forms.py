@@ -11,8 +11,10 @@ from typing import Any
 
 from app.domain.fields import DELIVERY, HIT, REJECT
 from app.domain.records import Delivery, Hit, Reject
-from app.stores.cassandra import rows
-from app.stores.elasticsearch.documents import delivery_document, hit_document, reject_document
+from app.stores.cassandra import encoding, rows
+from app.stores.elasticsearch.documents import HITS as HIT_DOCUMENTS
+from app.stores.elasticsearch.documents import REJECTS as REJECT_DOCUMENTS
+from app.stores.elasticsearch.documents import delivery_document
 from app.stores.sqlite.store import SqliteStore
 from tests.stores.records import delivery, hit, reject
 
@@ -42,8 +44,8 @@ DELIVERIES = [one._replace(**_ADDED[Delivery]) for one in DELIVERIES]
 def documents() -> dict[str, list[Any]]:
     """The documents of Elasticsearch with their ids."""
     return {
-        "raw": [[one.raw_id, json.loads(hit_document(one, 0))] for one in HITS],
-        "rejects": [[one.raw_id, json.loads(reject_document(one, 0))] for one in REJECTS],
+        "raw": [[one.raw_id, json.loads(HIT_DOCUMENTS.json(one, 0))] for one in HITS],
+        "rejects": [[one.raw_id, json.loads(REJECT_DOCUMENTS.json(one, 0))] for one in REJECTS],
         "reduced": [[one.request, json.loads(delivery_document(one, 0))] for one in DELIVERIES],
     }
 
@@ -58,17 +60,20 @@ def encoded_rows() -> dict[str, dict[str, list[Any]]]:
         "raw_weblogs": (
             rows.HITS,
             [
-                rows.hit_values(
-                    one, rows.key_bytes((one.ip_address, one.user_agent, one.request)), rows.day_bytes(one.time), None
+                encoding.hit_values(
+                    one,
+                    encoding.key_bytes((one.ip_address, one.user_agent, one.request)),
+                    encoding.day_bytes(one.time),
+                    None,
                 )
                 for one in HITS
             ],
         ),
-        "rejects": (rows.REJECTS, [rows.reject_values(one) for one in REJECTS]),
+        "rejects": (rows.REJECTS, [encoding.reject_values(one) for one in REJECTS]),
         "reduced_weblogs": (
             rows.DELIVERIES,
             [
-                rows.delivery_values(one, rows.key_bytes((one.ip_address, one.user_agent, one.request)), None)
+                encoding.delivery_values(one, encoding.key_bytes((one.ip_address, one.user_agent, one.request)), None)
                 for one in DELIVERIES
             ],
         ),

@@ -16,6 +16,7 @@ from cassandra import InvalidRequest
 from app.errors import SettingsError, StoreError, StoreUnreachable
 from app.settings import Settings, settings
 from app.stores import open_store
+from app.stores.cassandra import access as cassandra_access
 from app.stores.cassandra.connection import CassandraConnection, StatementRefused
 from app.stores.cassandra.retention import CassandraRetention
 from app.stores.cassandra.rows import TABLES
@@ -62,7 +63,7 @@ def wait_for_login(node: CassandraNode) -> None:
     """A new node makes its first user some seconds after it listens."""
     give_up = time.monotonic() + 90
     while True:
-        connection = CassandraConnection(access(node))
+        connection = CassandraConnection(access(node), cassandra_access.why_not)
         try:
             connection.connect()
             connection.shutdown()
@@ -223,7 +224,7 @@ def test_a_table_that_somebody_altered_refuses_no_record_for_good() -> None:
 
 @pytest.mark.parametrize("server", ["disk usage exceeds failure threshold", "this consistency level is not allowed"])
 def test_what_a_limit_of_the_servers_operator_refuses_is_no_fault_of_a_record(server: str) -> None:
-    connection = CassandraConnection(settings())
+    connection = CassandraConnection(settings(), cassandra_access.why_not)
     told = connection.failure(InvalidRequest(server))
     assert isinstance(told, StoreUnreachable) and server in str(told)
     assert isinstance(connection.failure(InvalidRequest("a number is too large")), StatementRefused)

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from app.engine.storing import RecordRate
-from app.stores.elasticsearch import requests as bulk
-from app.stores.elasticsearch.names import IndexNames
+from app.stores.elasticsearch import documents
+from app.stores.elasticsearch import sending as bulk
 from app.stores.elasticsearch.queries import SEARCHED_CHARS, holding_text
+from app.stores.elasticsearch.schema import IndexNames
 from tests.stores.records import delivery, hit, reject
 
 
-def _items(count: int) -> list[bulk.Item[Any]]:
-    return [bulk.Item(n, b"x" * 10) for n in range(count)]
+def _items(count: int) -> list[documents.Item[Any]]:
+    return [documents.Item(n, b"x" * 10) for n in range(count)]
 
 
 def _answer(*results: Any) -> dict[str, Any]:
@@ -84,12 +85,10 @@ def test_what_is_no_fault_of_the_record_refuses_no_record(told: tuple[int, str])
 
 def test_a_document_is_two_lines_whatever_is_in_the_record() -> None:
     names, hostile = IndexNames("p-"), 'a"\n{"delete":{}}\r\n\u2028\x00'
-    made: list[bulk.Item[Any]] = [
-        bulk.hit_item(hit(1, user_agent=hostile, source=hostile), names.raw_index, 5),
-        bulk.reject_item(reject(1, line=hostile), names.rejects, 5),
-        bulk.delivery_item(
-            (bulk.delivery_name(delivery()), delivery(user_agent=hostile)), names.reduced, 5, "external"
-        ),
+    made: list[documents.Item[Any]] = [
+        documents.hit_item(hit(1, user_agent=hostile, source=hostile), names.raw_index, 5),
+        documents.reject_item(reject(1, line=hostile), names.rejects, 5),
+        documents.delivery_item((delivery().id, delivery(user_agent=hostile)), names.reduced, 5, "external"),
     ]
     for item in made:
         lines = item.lines.split(b"\n")
@@ -106,7 +105,7 @@ def test_the_first_of_equal_versions_and_the_highest_of_all_is_sent() -> None:
         delivery(16, window_start=-0.0),
         delivery(8, window_start=0.0),
     ]
-    best = bulk.newest_of_each([*given, delivery(window_start=float("nan"))], refused)
+    best = documents.newest_of_each([*given, delivery(window_start=float("nan"))], refused)
     assert list(best.values()) == [given[0], given[2]] and len(refused) == 1
 
 

@@ -15,6 +15,8 @@ from app.domain.records import Delivery, Hit, Reject
 from app.errors import SettingsError, StoreRefused, UnknownForm, UnknownStoreForm
 from app.stores.contract import Store
 from app.stores.elasticsearch.documents import DOCUMENTS
+from app.stores.elasticsearch.reads import record_reader
+from app.stores.elasticsearch.writes import _is_of
 from app.stores.sqlite.schema import VIEWS, columns_of
 from app.stores.sqlite.store import SqliteStore
 from tests.stores import forms
@@ -68,7 +70,18 @@ def test_a_file_without_counts_by_evidence_tells_them_and_gets_them_if_it_is_wri
 def test_documents_of_form_1_are_read() -> None:
     found = json.loads((forms.FOLDER / "documents-form-1.json").read_text())
     for kind, written in (("raw", forms.HITS), ("rejects", forms.REJECTS), ("reduced", forms.DELIVERIES)):
-        assert [DOCUMENTS[kind].of(name, source) for name, source in found[kind]] == written
+        assert [record_reader(DOCUMENTS[kind])(name, source) for name, source in found[kind]] == written
+
+
+def test_a_document_of_before_a_field_is_that_of_its_delivery_and_none_of_another() -> None:
+    found = json.loads((forms.FOLDER / "documents-form-1.json").read_text())["reduced"]
+    for (name, source), own in zip(found, forms.DELIVERIES, strict=True):
+        assert _is_of(name, own, source | {"ingested": 7})
+        assert not _is_of(name, own._replace(doubtful=[[0, 3]]), source)
+        assert not _is_of(name, own, source | {"covered_bytes": 1})
+        assert not _is_of(name, own, {"form": source["form"]})
+        with pytest.raises(UnknownForm, match=f"the document {name} of Elasticsearch"):
+            _is_of(name, own, source | {"form": 2})
 
 
 def test_rows_of_form_1_are_what_is_written_today_column_by_column() -> None:
@@ -107,7 +120,7 @@ def test_a_document_of_an_unknown_form_is_named(kind: str, form: object) -> None
     name, source = json.loads((forms.FOLDER / "documents-form-1.json").read_text())[kind][0]
     source["form"] = form
     with pytest.raises(UnknownForm, match=f"the document {name} of Elasticsearch"):
-        DOCUMENTS[kind].of(name, source)
+        record_reader(DOCUMENTS[kind])(name, source)
 
 
 def test_an_unknown_form_is_nothing_that_waiting_mends() -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.stores.sending import Lanes, Portions
+from app.stores.sending import Lanes, portions
 
 
 async def batches(*given: int) -> AsyncIterator[int]:
@@ -15,15 +15,12 @@ async def batches(*given: int) -> AsyncIterator[int]:
         yield each
 
 
-def test_batches_hold_at_most_so_many_bytes_and_items() -> None:
+async def test_batches_hold_at_most_so_many_bytes_and_items() -> None:
     for largest, sizes in [(35, [3, 3, 3, 1]), (5, [1] * 10), (1000, [4, 4, 2])]:
-        portions = Portions[bytes](len, largest, 4)
         items = [bytes([n]) * 10 for n in range(10)]
-        made = [portion for item in items if (portion := portions.add(item))]
-        made.append(portions.rest())
+        made = [portion async for portion in portions(items, len, largest, 4)]
         assert [len(portion) for portion in made] == sizes
         assert [item for portion in made for item in portion] == items
-        assert portions.rest() == []
 
 
 async def test_no_more_batches_are_under_way_than_there_are_lanes_whoever_sends_them() -> None:

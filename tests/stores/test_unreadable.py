@@ -11,6 +11,7 @@ import pytest
 
 from app.errors import StoreUnreachable, UnreadableRecord
 from app.settings import Settings
+from app.stores.cassandra.access import why_not
 from app.stores.cassandra.connection import CassandraConnection
 from app.stores.sqlite.store import SqliteStore
 from tests.stores import elastic
@@ -69,7 +70,7 @@ async def test_a_damaged_record_is_named_passed_over_and_removed(
 @pytest.mark.parametrize("hosts", ["no.such.host.invalid", "bad host name!", "a.invalid,b.invalid"])
 def test_a_cassandra_host_that_does_not_resolve_is_unreachable(hosts: str) -> None:
     with pytest.raises(StoreUnreachable, match="can be resolved"):
-        CassandraConnection(Settings(cassandra_hosts=hosts)).connect()
+        CassandraConnection(Settings(cassandra_hosts=hosts), why_not).connect()
 
 
 @pytest.mark.live

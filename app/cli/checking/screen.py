@@ -76,13 +76,11 @@ async def opened(
 ) -> AsyncIterator[tuple[Settings, BrokerView | None, list[Store]]]:
     """The settings, the topics, and the stores of these names, or all of WEBLOGS_STORES; closed in the end."""
     from app.stores import opened_store
-    from app.transports.broker_view import open_view
+    from app.transports.broker_view import opened_view
 
     own = settings()
     async with contextlib.AsyncExitStack() as stack:
-        view = open_view(own)
-        if view is not None:
-            stack.enter_context(contextlib.closing(view))
+        view = stack.enter_context(opened_view(own))
         stores = [
             await stack.enter_async_context(opened_store(name, own, read_only=read_only))
             for name in dict.fromkeys(names or own.store_names)

@@ -8,8 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.errors import InputError, LogError, SettingsError, StoreError, WorkerError
-from app.process.exit import EXIT_INTERRUPTED
+from app.process.exit import EXIT_INTERRUPTED, asked_to_end
 from app.settings import Settings, settings
 from app.words import counted_text, waiting_text
 
@@ -38,13 +37,6 @@ class _Interrupted(Exception):
     """Somebody asked for the end before the store held everything."""
 
 
-class _Asked(Event):
-    """Set by the first signal that asks for the end."""
-
-    by = 0
-    """Its number."""
-
-
 @click.command("run")
 @click.argument("files", nargs=-1, metavar="[FILE…]")
 @click.option("--once", is_flag=True, help="End when the store holds the last line, instead of serving the page.")
@@ -63,7 +55,7 @@ def command(files: tuple[str, ...], once: bool) -> None:
     _refuse_unreadable(paths)
     _refuse_other_broker(configured)
     refuse_second_worker(configured)
-    with _asked_to_end() as asked:
+    with asked_to_end(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as asked:
         screen = open_screen()
         worker = WorkerProcess(configured, screen.say, asked)
         try:
@@ -101,25 +93,6 @@ def _refuse_other_broker(configured: Settings) -> None:
             f"WEBLOGS_BROKER={configured.broker!r}: `run` starts a worker on the embedded log (sqlite:///FILE); for another broker"
             " start `faust -A app worker` and `python -m app replay FILE` yourself"
         )
-
-
-@contextmanager
-def _asked_to_end() -> Iterator[_Asked]:
-    """An event that SIGINT, SIGTERM and SIGHUP set; a second SIGINT does not wait."""
-    asked = _Asked()
-
-    def ask(number: int, _frame: object) -> None:
-        if asked.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.by = asked.by or number
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _run(worker: WorkerProcess, screen: Screen, asked: Event, paths: tuple[str, ...], once: bool) -> None:

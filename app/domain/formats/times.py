@@ -20,16 +20,15 @@ __all__ = [
     "CLF_SECONDS",
     "ISO_MINUTES",
     "ISO_SECONDS",
+    "MONTHS",
     "clf_of_rfc_1123",
     "clf_time",
     "epoch_time",
     "iso_time",
 ]
 
-_MONTHS = {
-    name: at
-    for at, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
-}
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {name: at for at, name in enumerate(MONTHS, 1)}
 _YEARS = range(1900, 9999)
 _EARLIEST_S = -2_208_988_800.0
 _LATEST_S = 253_370_764_800.0

@@ -13,36 +13,11 @@ __all__ = ["pairs_of", "requests_in", "unwrapped", "unwrapped_column", "unwrappe
 
 _DECODE = JSONDecoder().decode
 _SAID = (
-    "log",
-    "MESSAGE",
-    "message",
-    "event.original",
-    "line",
-    "event",
-    "event.line",
-    "textPayload",
-    "LogMessage",
-    "LogEntry",
-    "short_message",
-    "Message",
-    "_raw",
-    "result._raw",
-    "content.message",
-    "jsonPayload.message",
-    "jsonPayload.log",
-    "msg",
-    "body",
-    "body.stringValue",
-    "text",
-    "@rawstring",
-    "@m",
-    "_line",
-    "Log_s",
-    "resultDescription",
-    "payload",
-    "full_message",
-    "fields.message",
-)
+    "log", "MESSAGE", "message", "event.original", "line", "event", "event.line", "textPayload", "LogMessage",
+    "LogEntry", "short_message", "Message", "_raw", "result._raw", "content.message", "jsonPayload.message",
+    "jsonPayload.log", "msg", "body", "body.stringValue", "text", "@rawstring", "@m", "_line", "Log_s",
+    "resultDescription", "payload", "full_message", "fields.message",
+)  # fmt: skip
 """Where the line is in an object around it."""
 _PATHS = [(path, *path.partition(".")[::2]) for path in _SAID]
 _PATHS_ANYWHERE = [each for each in _PATHS if each[0] in ("message", "log", "body.stringValue")]

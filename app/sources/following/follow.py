@@ -35,8 +35,7 @@ def follow_files(
     except Stopped:
         options.say("stopped; the same command goes on from there")
     except WeblogsError as error:
-        run.result.errors.append(str(error))
-        options.say(str(error))
+        run.fail(error)
     finally:
         for each in followed:
             each.close()
@@ -66,5 +65,4 @@ def _replay_once(path: str, run: ReplayRun) -> None:
     try:
         replay_file(path, run)
     except InputError as error:
-        run.result.errors.append(str(error))
-        run.options.say(str(error))
+        run.fail(error)

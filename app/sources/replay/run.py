@@ -142,6 +142,11 @@ class ReplayRun:
         self.sender.add(labels.end(source.position), source, source.acknowledging(source.mark, ended=True))
         self.sender.flush()
 
+    def fail(self, error: WeblogsError) -> None:
+        """The replay has an error more."""
+        self.result.errors.append(str(error))
+        self.options.say(str(error))
+
     def tell(self, path: str, consumed_bytes: int, size_bytes: int | None) -> None:
         if self._on_progress is not None:
             self._on_progress(Progress(path, consumed_bytes, size_bytes, self.result.lines, self.result.bytes))
@@ -166,15 +171,13 @@ def replay_files(
                 run.result.files += 1
             except InputError as error:
                 run.sender.flush()
-                run.result.errors.append(str(error))
-                options.say(str(error))
+                run.fail(error)
     except Stopped:
         run.result.stopped = True
     except UnknownForm:
         raise  # waiting and other files do not mend it
     except WeblogsError as error:
-        run.result.errors.append(str(error))
-        options.say(str(error))
+        run.fail(error)
     run.result.seconds = time.monotonic() - started
     return run.result
 

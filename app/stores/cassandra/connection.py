@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.errors import SettingsError, StoreError, StoreUnreachable
@@ -17,7 +17,7 @@ from app.process.pauses import pauses
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["REQUEST_S", "CassandraConnection", "StatementRefused"]
+__all__ = ["REQUEST_S", "CassandraConnection", "StatementRefused", "where_of"]
 
 REQUEST_S = 30.0
 """How long one request may take: single syncs of more than a second were seen."""
@@ -39,14 +39,21 @@ class StatementRefused(StoreError):
     """The server will never take this statement; the text is its reason."""
 
 
-class CassandraConnection:
-    """One cluster and one session. Not opened yet."""
+def where_of(settings: Settings) -> str:
+    """The store, as messages name it."""
+    return f"Cassandra at {settings.cassandra_hosts}:{settings.cassandra_port}"
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+
+class CassandraConnection:
+    """One cluster and one session. Not opened yet. `why_not` says why none was made, by the driver's error and the data centres."""
+
+    def __init__(
+        self, settings: Settings, why_not: Callable[[Settings, Exception, Sequence[str]], StoreError | SettingsError]
+    ) -> None:
+        self._settings, self._why_not = settings, why_not
         self._cluster: Any = None
         self.session: Any = None
-        self.where = f"Cassandra at {settings.cassandra_hosts}:{settings.cassandra_port}"
+        self.where = where_of(settings)
         self.keyspace = settings.cassandra_keyspace
         self.statements: dict[str, str] = {}
         """Name → CQL: what the capabilities of the store on this connection execute."""
@@ -63,15 +70,9 @@ class CassandraConnection:
     def connect(self) -> None:
         """Blocks until the nodes are known. Raises SettingsError for settings that cannot work, StoreUnreachable where nobody answers."""
         try:
-            from cassandra import ConsistencyLevel, UnresolvableContactPoints
+            from cassandra import ConsistencyLevel, UnresolvableContactPoints, policies
             from cassandra.auth import PlainTextAuthProvider
             from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
-            from cassandra.policies import (
-                DCAwareRoundRobinPolicy,
-                ExponentialReconnectionPolicy,
-                FallthroughRetryPolicy,
-                TokenAwarePolicy,
-            )
             from cassandra.query import UNSET_VALUE, tuple_factory
         except ImportError as error:
             raise SettingsError(f"the store cassandra needs its driver ({error}); run `make setup`") from error
@@ -83,8 +84,8 @@ class CassandraConnection:
             ) from error
         own = self._settings
         profile = ExecutionProfile(
-            load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(own.cassandra_datacenter)),
-            retry_policy=FallthroughRetryPolicy(),  # what to repeat is decided here: every statement of the store can be
+            load_balancing_policy=policies.TokenAwarePolicy(policies.DCAwareRoundRobinPolicy(own.cassandra_datacenter)),
+            retry_policy=policies.FallthroughRetryPolicy(),  # what to repeat is decided here: every statement of the store can be
             consistency_level=ConsistencyLevel.name_to_value[own.cassandra_consistency],
             request_timeout=REQUEST_S,
             row_factory=tuple_factory,
@@ -99,7 +100,7 @@ class CassandraConnection:
                 ssl_context=tls,
                 execution_profiles={EXEC_PROFILE_DEFAULT: profile},
                 connection_class=LibevConnection,
-                reconnection_policy=ExponentialReconnectionPolicy(0.5, RECONNECT_S, max_attempts=None),
+                reconnection_policy=policies.ExponentialReconnectionPolicy(0.5, RECONNECT_S, max_attempts=None),
                 protocol_version=5,  # Cassandra 4.0 and newer; to try from above costs a connection each, and a warning
                 connect_timeout=CONNECT_S,
                 control_connection_timeout=CONNECT_S,
@@ -119,7 +120,7 @@ class CassandraConnection:
         except Exception as error:
             centres = sorted({str(host.datacenter) for host in cluster.metadata.all_hosts() if host.datacenter})
             cluster.shutdown()
-            raise self._why_not(error, centres) from error
+            raise self._why_not(self._settings, error, centres) from error
         finally:
             driver_log.setLevel(level)
         self._cluster, self.unset = cluster, UNSET_VALUE
@@ -133,27 +134,6 @@ class CassandraConnection:
             raise SettingsError(
                 f"WEBLOGS_CASSANDRA_CA={self._settings.cassandra_ca!r} cannot be read as CA certificates: {error}"
             ) from error
-
-    def _why_not(self, error: Exception, centres: Sequence[str]) -> StoreError | SettingsError:
-        """The one sentence for a connection that was not made."""
-        from cassandra import AuthenticationFailed
-
-        own = self._settings
-        told = getattr(error, "errors", None)  # a list of nodes where none was tried
-        causes = list(told.values()) if told and isinstance(told, dict) else [error]
-        if any(isinstance(cause, AuthenticationFailed) for cause in causes):
-            user = own.cassandra_user
-            who = f"refuses the user {user!r} or the password" if user else "asks for a user and a password"
-            return SettingsError(f"{self.where} {who}; set WEBLOGS_CASSANDRA_USER and WEBLOGS_CASSANDRA_PASSWORD")
-        if own.cassandra_datacenter and centres and own.cassandra_datacenter not in centres:
-            return SettingsError(
-                f"WEBLOGS_CASSANDRA_DATACENTER={own.cassandra_datacenter!r}: {self.where} has only {', '.join(centres)}"
-            )
-        if any("CERTIFICATE_VERIFY_FAILED" in str(cause) for cause in causes):
-            return SettingsError(
-                f"{self.where} shows a certificate that WEBLOGS_CASSANDRA_CA={own.cassandra_ca!r} does not cover: {causes[0]}"
-            )
-        return StoreUnreachable(f"{self.where} does not answer: {str(causes[0]) or type(causes[0]).__name__:.300}")
 
     def shutdown(self) -> None:
         """Blocks until the threads of the driver have ended."""
@@ -287,7 +267,7 @@ class CassandraConnection:
         if isinstance(error, (StoreError, SettingsError)):
             return error
         if isinstance(error, cassandra.AuthenticationFailed):
-            return self._why_not(error, ())
+            return self._why_not(self._settings, error, ())
         if isinstance(error, cassandra.Unauthorized):
             return StoreError(
                 f"{self.where} does not allow the user {self._settings.cassandra_user!r} to do this: {reason}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from app.domain.counted import CountedKind, EventKind, Sum
+from app.stores.cassandra.encoding import refusals
 from app.stores.cassandra.ledger_rows import FLOW_END_US, event_row, ledger_tables, name_row, sum_id, sum_rows
 from app.stores.cassandra.memory import Floors, now_us
 from app.stores.cassandra.rows import CqlRow, insert
@@ -48,8 +49,7 @@ class CassandraLedgerWrites:
         def encode() -> list[CqlRow]:
             return [row for number, record in enumerate(records) for row in rows_of(record, number)]
 
-        refused = await self._sender.send(await asyncio.to_thread(encode))
-        return [(records[number], reason) for number, reason in sorted(refused.items())]
+        return refusals(records, await self._sender.send(await asyncio.to_thread(encode)))
 
     async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
         await self._writes.encoder()

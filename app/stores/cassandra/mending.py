@@ -13,10 +13,19 @@ from typing import Any
 from app.domain.records import Delivery, Hit, Reject, delivery_id, key_text
 from app.errors import StoreError, UnreadableRecord
 from app.stores.cassandra.answers import of_key, record_reader, text_of
-from app.stores.cassandra.encoding import WriteWork
+from app.stores.cassandra.encoding import (
+    Encoder,
+    WriteWork,
+    day_bytes,
+    delivery_values,
+    hit_values,
+    key_bytes,
+    reject_values,
+    stamp,
+)
 from app.stores.cassandra.ledger_mending import FLOOR_END, STEPS_US, all_of
 from app.stores.cassandra.ledgers import CassandraLedgers
-from app.stores.cassandra.memory import now_us
+from app.stores.cassandra.memory import Written, now_us
 from app.stores.cassandra.reads import CassandraReads
 from app.stores.cassandra.rows import (
     DELIVERIES,
@@ -24,14 +33,7 @@ from app.stores.cassandra.rows import (
     REJECTS,
     STAMPED_COLUMNS,
     CqlRow,
-    day_bytes,
-    delivery_values,
-    hit_values,
-    id_bytes,
     insert,
-    key_bytes,
-    reject_values,
-    stamp,
 )
 from app.stores.cassandra.values import bigint, double
 from app.stores.cassandra.writes import CassandraWrites
@@ -54,6 +56,12 @@ class CassandraMending:
         if not writes.read_only:
             self._connection.statements |= _statements(self._connection.keyspace)
 
+    async def _encoder(self) -> Encoder:
+        """Of all rows, whatever is remembered as written; what a hit lacks is null."""
+        await self._writes.encoder()
+        age_s = self._writes.age_s
+        return Encoder(*self._writes.ttls, Written(age_s), age_s, self._connection.unset, nulls=True)
+
     async def miscounted(self) -> bool:
         return False
 
@@ -66,14 +74,14 @@ class CassandraMending:
         Takes twice the age of the floors longer when something was altered by the clock. What workers write of such a delivery
         until then stays hidden, so check once more afterwards. Raises StoreError that names the first that cannot be mended.
         """
-        encoder = await self._writes.encoder()
+        encoder = await self._encoder()
         left = list(deliveries)
         for step_us in (0, *STEPS_US):
             if step_us:
                 await self._raise_floors(left, step_us)
             self._floors.forget()
             floors = await self._floors.fresh()
-            await self._send(encoder.deliveries(left, floors, all_rows=True))
+            await self._send(encoder.deliveries(left, floors))
             left = await self._off(left, floors)
             if not left:
                 return
@@ -98,7 +106,7 @@ class CassandraMending:
                 return False
         except ValueError:  # what stands there could never have been written
             return False
-        at = floors.get(id_bytes(delivery), 0) + stamp(delivery, wanted)
+        at = floors.get(bytes.fromhex(delivery.id), 0) + stamp(delivery, wanted)
         return await self._highest_stamp(key.parts, wanted[DELIVERIES.at["window_start"]]) == at
 
     async def _highest_stamp(self, parts: Sequence[bytes], window_start: bytes) -> int | None:
@@ -108,7 +116,7 @@ class CassandraMending:
 
     async def _raise_floors(self, deliveries: Sequence[Delivery], step_us: int) -> None:
         """Floors above the clock and above all that is seen, and known to every writer when this returns."""
-        ids = [(key_bytes(one.key).parts, double(one.window_start + 0.0), id_bytes(one)) for one in deliveries]
+        ids = [(key_bytes(one.key).parts, double(one.window_start + 0.0), bytes.fromhex(one.id)) for one in deliveries]
         await self._set_floors(ids, step_us, now_us())
         await asyncio.sleep(
             2 * self._floors.age_s
@@ -136,7 +144,7 @@ class CassandraMending:
         """Each is gone afterwards, and may be written again. Raises StoreError that names the first that stays."""
         await self._writes.encoder()
         left = [
-            (key_bytes(key).parts, double(start + 0.0), bytes.fromhex(delivery_id(*key, start + 0.0)), start)
+            (key_bytes(key).parts, double(start + 0.0), bytes.fromhex(delivery_id(*key, start)), start)
             for key, start in ids
         ]
         for step_us in (1, *STEPS_US):
@@ -165,11 +173,14 @@ class CassandraMending:
 
     async def mend_hits(self, hits: Sequence[Hit]) -> None:
         """Each stands as given afterwards. Raises StoreError that names the first that cannot be brought to."""
-        encoder = await self._writes.encoder()
+        encoder = await self._encoder()
         left = list(hits)
         for step_us in (0, *STEPS_US):
-            at = now_us() + step_us if step_us else None
-            await self._send(encoder.hits(left, nulls=True, stamp_us=at, all_rows=True))
+            work = encoder.hits(left)
+            if step_us:
+                at = bigint(now_us() + step_us)
+                work.records = [row._replace(statement="hit_at", values=[*row.values, at]) for row in work.records]
+            await self._send(work)
             good = await all_of(self._hit_stands, left)
             left = [one for one, stands in zip(left, good, strict=True) if not stands]
             if not left:
@@ -243,6 +254,7 @@ def _statements(keyspace: str) -> dict[str, str]:
     hit, delivery = of_key("day", "time", "raw_id"), of_key("window_start")
     return {
         "stamps_of": f"SELECT {stamps} FROM {k}.reduced_weblogs WHERE {delivery}",
+        "hit_at": insert(f"{k}.raw_weblogs", HITS.columns, "USING TTL ? AND TIMESTAMP ?"),
         "hit_of": f"SELECT {HITS.columns} FROM {k}.raw_weblogs WHERE {hit}",
         "floor": insert(f"{k}.reduced_floors", "delivery_id, floor", "USING TIMESTAMP ?"),
         "remove_delivery": f"DELETE FROM {k}.reduced_weblogs USING TIMESTAMP ? WHERE {delivery}",

@@ -13,6 +13,7 @@ from app.domain.totals import Totals
 from app.stores.cassandra.answers import PRIMARY, of_key, record_reader, text_of
 from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.counts import Counter
+from app.stores.cassandra.encoding import class_of, key_bytes
 from app.stores.cassandra.rows import (
     DELIVERIES,
     HITS,
@@ -21,8 +22,6 @@ from app.stores.cassandra.rows import (
     SHARDS,
     VERDICTS,
     Rows,
-    class_of,
-    key_bytes,
 )
 from app.stores.cassandra.values import big, bigint, double, int32
 from app.stores.contract import SEARCH_S, SEARCHED_KEYS, FoundKeys, Key, place

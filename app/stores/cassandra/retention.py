@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
-from app.errors import StoreError
+from app.errors import SettingsError, StoreError
 from app.settings import Settings
 from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.rows import TABLES
@@ -23,15 +23,18 @@ class CassandraRetention:
         self._writes, self._connection = writes, writes.connection
         self._keyspace, self._replication = settings.cassandra_keyspace, settings.cassandra_replication
 
-    async def map(self, kinds: Iterable[str] = KINDS) -> None:
+    async def map(self, kinds: Collection[str] = KINDS) -> None:
         """Creates keyspace and tables of these kinds and the shared ones where they are missing; never drops."""
-        await self._in_thread(lambda: create(self._connection, self._keyspace, self._replication, kinds))
+        await self._in_thread(
+            lambda: create(self._connection, self._keyspace, self._replication, self._writes.lacking_columns, kinds)
+        )
 
-    async def drop(self, kinds: Iterable[str]) -> None:
+    async def drop(self, kinds: Collection[str]) -> None:
         """DROP TABLE of the tables of these kinds, of the shared ones with the last of them; the keyspace stays.
 
         An open store, of this process or another, raises StoreUnreachable until `map` or a restarted worker creates them again.
         """
+        _refuse_other(kinds)
         await self._in_thread(lambda: _drop(self._connection, self._keyspace, kinds))
         self._writes.written.forget()
 
@@ -52,7 +55,13 @@ class CassandraRetention:
         return 0, 0
 
 
-def _drop(connection: CassandraConnection, keyspace: str, kinds: Iterable[str]) -> None:
+def _refuse_other(kinds: Collection[str]) -> None:
+    """Raises SettingsError for what is none of KINDS."""
+    if wrong := set(kinds).difference(KINDS):
+        raise SettingsError(f"{sorted(wrong)[0]!r} is no kind of record; there are {', '.join(KINDS)}")
+
+
+def _drop(connection: CassandraConnection, keyspace: str, kinds: Collection[str]) -> None:
     """DROP TABLE of the tables of these kinds; of the shared ones, too, when nothing is left that needs them."""
     asked = set(kinds)
     tables = tables_of(asked)

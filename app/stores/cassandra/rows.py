@@ -5,16 +5,12 @@ Columns and types follow from the tables of fields; answers.py has the way back.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
-from zlib import crc32
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Table
-from app.domain.records import Delivery, Hit, Reject, delivery_id
-from app.stores.cassandra.values import COLUMNS, big, bigint, day_number, double, int32, key_part, long_key, text
-from app.stores.identities import AnyKey, key_name
+from app.stores.cassandra.values import COLUMNS, text
 
 __all__ = [
     "COLUMN_BYTES",
@@ -28,34 +24,14 @@ __all__ = [
     "TABLES",
     "VERDICTS",
     "CqlRow",
-    "KeyBytes",
     "Rows",
-    "class_of",
-    "day_bytes",
-    "delivery_values",
-    "hit_values",
-    "hour_of",
-    "id_bytes",
-    "index_values",
     "insert",
-    "key_bytes",
-    "reject_values",
-    "stamp",
     "write_statements",
 ]
 
 SHARDS = 8
 """Partitions that share one hour or day of an index: a busy hour is not one partition."""
-_BUCKETS = 1024
-"""Partitions of the rejects of one reason."""
 VERDICTS = ("complete", "partial", "unknown")
-_HIDDEN = "superseded"
-"""The class of superseded deliveries in deliveries_by_last; the others' is their verdict."""
-_VERSION_STEP = 1_000_000
-_KNOWN = 500_000
-_HOUR_S = 3600.0
-_HOURS_END = 1 << 50
-
 COLUMN_BYTES = 20
 """What a column takes in a batch beside its value, about as the server counts it."""
 
@@ -73,25 +49,6 @@ class CqlRow(NamedTuple):
     """Which record of the call it belongs to."""
 
 
-class KeyBytes(NamedTuple):
-    """One key, encoded once for all its rows."""
-
-    parts: list[bytes]
-    full: bytes | None
-    """long_key"""
-    digest: bytes
-    """16 bytes, the key_hash of the joined text."""
-    name: bytes
-    """Tells keys apart that join alike."""
-
-
-def key_bytes(key: AnyKey) -> KeyBytes:
-    """Encoded, absent parts told from empty ones."""
-    parts = [key_part(key[0]), key_part(key[1]), key_part(key[2])]
-    name = key_name(*key)
-    return KeyBytes(parts, long_key(parts, key), name[:16], name)
-
-
 _short_text = lru_cache(maxsize=1024)(text)
 """Of methods and sources, of which there are few."""
 
@@ -102,8 +59,7 @@ LONG_KEY = "long_key"
 
 
 def _encoder(table: Table, own: Sequence[Field]) -> Callable[[Sequence[Any], Any], list[Any]]:
-    """A function written out for these fields: looping over them for each record was measured to take a fifth longer."""
-    known: dict[str, Any] = {
+    known = {
         f"encode_{field.name}": _short_text if field.name in ("method", "source") else COLUMNS[field.kind][1]
         for field in own
     }
@@ -113,10 +69,7 @@ def _encoder(table: Table, own: Sequence[Field]) -> Callable[[Sequence[Any], Any
         else f"encode_{field.name}({field.name})"
         for field in own
     ]
-    names = ", ".join(field.name for field in table.fields)
-    code = f"def values(_record, _null):\n    {names} = _record\n    return [{', '.join(values)}]\n"
-    exec(code, known)
-    return known["values"]
+    return table.written_out([f"return [{', '.join(values)}]"], ", _null", **known)
 
 
 class Rows:
@@ -147,81 +100,6 @@ TABLES = {"raw_weblogs": HITS, "reduced_weblogs": DELIVERIES, "rejects": REJECTS
 KEY_COLUMNS = ", ".join(KEY)
 STAMPED_COLUMNS = ", ".join(column for column in DELIVERIES.types if column not in (*KEY, "window_start", LONG_KEY))
 """Those of reduced_weblogs that have a time of writing of their own."""
-_STAMPED = [DELIVERIES.at[column] for column in STAMPED_COLUMNS.split(", ")]
-_REASON = REJECT.at["reason"]
-
-
-def hit_values(hit: Hit, key: KeyBytes, day: bytes, unset: Any) -> list[Any]:
-    """In the order of HITS.columns. Raises ValueError for what no row can hold; `unset` stands where a column is not written."""
-    return [*key.parts, *HITS.values(hit, unset), day, unset if key.full is None else key.full]
-
-
-def reject_values(reject: Reject) -> list[Any]:
-    """In the order of REJECTS.columns. Raises ValueError for what no row can hold."""
-    values = REJECTS.values(reject, None)
-    name = values[_REASON] = key_part(reject.reason)
-    if name[:2] == b"\0h":
-        raise ValueError(f"reason of {len(reject.reason)} characters is too long")
-    values.append(int32(int(reject.raw_id[:8], 16) % _BUCKETS))
-    return values
-
-
-def delivery_values(delivery: Delivery, key: KeyBytes, unset: Any) -> list[Any]:
-    """In the order of DELIVERIES.columns: every column, so that no two versions mix. Raises ValueError for what no row can hold."""
-    if delivery.verdict not in VERDICTS:
-        raise ValueError(f"verdict {delivery.verdict[:80]!r} is none of {', '.join(VERDICTS)}")
-    return [*key.parts, *DELIVERIES.values(delivery, None), unset if key.full is None else key.full]
-
-
-def stamp(delivery: Delivery, values: Sequence[Any]) -> int:
-    """The timestamp of a delivery's row: its version in millions, then below a million what tells two contents of one version apart.
-
-    Cassandra compares cell by cell: of two contents with one timestamp it would mix a third. One version has two contents when
-    the sizes file changed between two replays: then the one that knows the size wins, whole, whatever the order.
-    """
-    content = crc32(b"\xff".join([b"\xfe" if values[at] is None else values[at] for at in _STAMPED])) % _KNOWN
-    return delivery.version * _VERSION_STEP + (_KNOWN if delivery.size_known else 0) + content
-
-
-def class_of(delivery: Delivery) -> str:
-    """Under which name deliveries_by_last has it."""
-    return _HIDDEN if delivery.superseded_by is not None else delivery.verdict
-
-
-def hour_of(time_s: float) -> int:
-    """Whole hours since 1970; times beyond some hundred billion years count to the last.
-
-    >>> hour_of(7199.0), hour_of(-1.0), hour_of(float("inf"))
-    (1, -1, 1125899906842624)
-    """
-    hour = time_s / _HOUR_S
-    return math.floor(hour) if -_HOURS_END < hour < _HOURS_END else int(math.copysign(_HOURS_END, hour))
-
-
-def id_bytes(delivery: Delivery) -> bytes:
-    """16 bytes that name the delivery in every store."""
-    return bytes.fromhex(delivery_id(*delivery.key, delivery.window_start + 0.0))
-
-
-def index_values(delivery: Delivery, key: KeyBytes, name: bytes, unset: Any) -> list[Any]:
-    """class, hour, shard, last, delivery_id, the key, window_start, long_key"""
-    return [
-        class_of(delivery).encode(),
-        bigint(hour_of(delivery.last)),
-        int32(name[0] % SHARDS),
-        double(delivery.last),
-        name,
-        *key.parts,
-        double(delivery.window_start + 0.0),
-        unset if key.full is None else key.full,
-    ]
-
-
-def day_bytes(time_s: float) -> bytes:
-    """The `date` of a time. Raises ValueError where it is no number."""
-    if math.isnan(time_s):
-        raise ValueError("time is no number")
-    return big(day_number(time_s))
 
 
 def insert(table: str, columns: str, using: str) -> str:
@@ -237,7 +115,6 @@ def write_statements(keyspace: str) -> dict[str, str]:
     index = f"class, hour, shard, last, delivery_id, {KEY_COLUMNS}, window_start, long_key"
     return {
         "hit": insert(f"{k}.raw_weblogs", HITS.columns, ttl),
-        "hit_at": insert(f"{k}.raw_weblogs", HITS.columns, "USING TTL ? AND TIMESTAMP ?"),
         "reject": insert(f"{k}.rejects", REJECTS.columns, ttl),
         "delivery": insert(f"{k}.reduced_weblogs", DELIVERIES.columns, "USING TTL ? AND TIMESTAMP ?"),
         "by_last": insert(f"{k}.deliveries_by_last", index, ttl),

@@ -5,24 +5,22 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
-from app.errors import SettingsError, StoreError, StoreUnreachable, UnknownStoreForm
+from app.errors import StoreError, StoreUnreachable
 from app.stores.cassandra.connection import CassandraConnection, StatementRefused
 from app.stores.cassandra.rows import TABLES
 from app.stores.contract import KINDS
-from app.stores.shapes import refuse_shape
 
 __all__ = [
     "DDL_S",
     "FORM",
-    "check_form",
+    "RECORDS",
     "create",
     "create_beside",
     "missing",
-    "missing_columns",
     "statements",
     "tables_in",
     "tables_of",
@@ -34,7 +32,7 @@ _TABLE = re.compile(
 )
 FORM = 1
 """The form of the tables, in the table `forms`. A column more is no other form: it is added."""
-_RECORDS = "records"
+RECORDS = "records"
 _TRIES = 8
 DDL_S = 60.0
 
@@ -51,10 +49,8 @@ def _columns(table: str) -> str:
 
 
 def tables_of(kinds: Iterable[str]) -> list[str]:
-    """The tables of these kinds, the shared ones not among them. Raises SettingsError for another kind."""
+    """The tables of these kinds, the shared ones not among them."""
     asked = set(kinds)
-    if wrong := asked.difference(KINDS):
-        raise SettingsError(f"{sorted(wrong)[0]!r} is no kind of record; there are {', '.join(KINDS)}")
     return [table for table, (kind, _) in statements().items() if kind in asked]
 
 
@@ -70,65 +66,25 @@ def tables_in(connection: CassandraConnection, keyspace: str) -> set[str]:
     return {row[0] for row in connection.execute(asked, (keyspace,))}
 
 
-def check_form(connection: CassandraConnection, keyspace: str) -> None:
-    """Raises UnknownStoreForm if there are tables of another form, or of none."""
-    there = tables_in(connection, keyspace)
-    if not there & TABLES.keys():
-        return
-    rows = (
-        connection.execute(f"SELECT form FROM {keyspace}.forms WHERE name = '{_RECORDS}'") if "forms" in there else []
-    )
-    form = rows[0][0] if rows else None
-    for table, found in _standing(connection, keyspace).items():
-        wanted = TABLES[table].types if table in TABLES else {}
-        refuse_shape(
-            f"the table {keyspace}.{table} of {connection.where}",
-            {column: _bare(found[column]) for column in found},
-            {column: _bare(kind) for column, kind in wanted.items()},
-            f"Copy what you need of it, then DROP TABLE {keyspace}.{table}; `python -m app init` makes it anew, `repair` fills it",
-            whole=form is None,
-        )
-    if form != FORM:
-        raise UnknownStoreForm(f"the keyspace {keyspace} of {connection.where}", form, FORM)
-
-
-def _standing(connection: CassandraConnection, keyspace: str) -> dict[str, dict[str, str]]:
-    """Table -> column -> type."""
-    asked = "SELECT table_name, column_name, type FROM system_schema.columns WHERE keyspace_name = %s"
-    there: dict[str, dict[str, str]] = {}
-    for table, column, kind in connection.execute(asked, (keyspace,)):
-        there.setdefault(table, {})[column] = kind
-    return there
-
-
-def _bare(kind: str) -> str:
-    return kind.replace(" ", "").lower().replace("varchar", "text")
-
-
-def missing_columns(connection: CassandraConnection, keyspace: str) -> list[tuple[str, str, str]]:
-    """(table, column, type) that tables lack because an older program made them."""
-    there = _standing(connection, keyspace)
-    return [
-        (table, column, kind)
-        for table, rows in TABLES.items()
-        if table in there
-        for column, kind in rows.types.items()
-        if column not in there[table]
-    ]
-
-
-def create(connection: CassandraConnection, keyspace: str, replication: int, kinds: Iterable[str] = KINDS) -> None:
+def create(
+    connection: CassandraConnection,
+    keyspace: str,
+    replication: int,
+    lacking_columns: Callable[[CassandraConnection, str], Sequence[tuple[str, str, str]]],
+    kinds: Iterable[str] = KINDS,
+) -> None:
     """Create what lacks of keyspace and tables. Several may do it at once; they never drop.
 
+    `lacking_columns` names those that older programs did not make, and raises UnknownStoreForm for tables of another form.
     Where all is there, nothing is written. Two that create one table at the same moment on a cluster of several nodes can
     disagree for a while: each asks again, after a pause of its own, until the tables are there and the nodes agree.
     """
     kinds = tuple(kinds)
-    check_form(connection, keyspace)
+    lacking_columns(connection, keyspace)
     for tried in range(1, _TRIES + 1):
         try:
             lacking = missing(connection, keyspace, kinds)
-            columns = missing_columns(connection, keyspace)
+            columns = lacking_columns(connection, keyspace)
             if not lacking and not columns:
                 return
             centre = connection.datacenter.replace("'", "''")
@@ -140,7 +96,7 @@ def create(connection: CassandraConnection, keyspace: str, replication: int, kin
             if lacking:  # first, and with its row: tables without a form are not ours
                 _make(connection, keyspace, "forms")
                 connection.agree()
-                connection.execute(f"INSERT INTO {keyspace}.forms (name, form) VALUES ('{_RECORDS}', {FORM})")
+                connection.execute(f"INSERT INTO {keyspace}.forms (name, form) VALUES ('{RECORDS}', {FORM})")
             for table, column, kind in columns:
                 added = f"ALTER TABLE {keyspace}.{table} ADD IF NOT EXISTS {column} {kind}"
                 connection.execute(added, timeout_s=DDL_S)

@@ -95,28 +95,28 @@ def varint(value: int) -> bytes:
     return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
 
 
+def _sized(value: bytes) -> bytes:
+    return big(len(value)) + value
+
+
 def pairs(ranges: Sequence[Sequence[int]]) -> bytes:
     """list<tuple<varint, varint>>"""
     packed = [big(len(ranges))]
     for lo, hi in ranges:
-        a, b = varint(lo), varint(hi)
-        packed.append(big(8 + len(a) + len(b)) + big(len(a)) + a + big(len(b)) + b)
+        packed.append(_sized(_sized(varint(lo)) + _sized(varint(hi))))
     return b"".join(packed)
 
 
 def texts(values: Iterable[str]) -> bytes:
     """list<text>"""
-    encoded = [text(value) for value in values]
-    return big(len(encoded)) + b"".join([big(len(one)) + one for one in encoded])
+    encoded = [_sized(text(value)) for value in values]
+    return big(len(encoded)) + b"".join(encoded)
 
 
 def texts_by_name(values: Mapping[str, str]) -> bytes:
     """map<text, text>"""
-    packed = [big(len(values))]
-    for name in sorted(values):
-        for one in (text(name), text(values[name])):
-            packed.append(big(len(one)) + one)
-    return b"".join(packed)
+    packed = [_sized(text(name)) + _sized(text(values[name])) for name in sorted(values)]
+    return big(len(values)) + b"".join(packed)
 
 
 def day_number(time_s: float) -> int:

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
-import ssl
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from app.errors import SettingsError, StoreError, StoreRefused, StoreUnreachable
 from app.settings import PREFIX, Settings
-from app.stores.elasticsearch.requests import said
 
 if TYPE_CHECKING:
-    from elasticsearch import ApiError, AsyncElasticsearch
+    from elasticsearch import AsyncElasticsearch
 
-__all__ = ["BULK_TIMEOUT_S", "TIMEOUT_S", "ElasticsearchConnection"]
+__all__ = ["BULK_TIMEOUT_S", "TIMEOUT_S", "ElasticsearchConnection", "said"]
 
 TIMEOUT_S = 30.0
 BULK_TIMEOUT_S = 60.0
 PING_TIMEOUT_S = 5.0
-_DEFAULT_PORT = 9200
-_LOOK_S = 3.0
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
-"""What OpenSSL says where the other side does not speak TLS."""
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _NAME = f"{PREFIX}ELASTICSEARCH_"
-_NO_PATH = ("index_not_found_exception", "invalid_index_name_exception", "no handler found", "Incorrect HTTP method")
-"""How Elasticsearch itself begins to say that it has nothing at a path."""
 
 
 class _Json:
@@ -80,32 +69,34 @@ class _Ndjson(_Json):
         return _Body(data)
 
 
-def _with_port(host: str) -> str:
-    """
-    >>> _with_port("http://a"), _with_port("https://a:1/"), _with_port("http://a/es/")
-    ('http://a:9200', 'https://a:1/', 'http://a:9200/es/')
-    """
-    parts = urlsplit(host)
-    return host if parts.port else parts._replace(netloc=f"{parts.netloc}:{_DEFAULT_PORT}").geturl()
+def said(error: Mapping[str, Any] | str | None) -> str:
+    """A server's error in one line: type, reason, and the innermost cause."""
+    if not isinstance(error, Mapping):
+        return str(error or "")[:500] or "no reason given"
+    text = f"{error.get('type')}: {error.get('reason')}"
+    cause = error.get("caused_by")
+    while isinstance(cause, Mapping) and isinstance(cause.get("caused_by"), Mapping):
+        cause = cause["caused_by"]
+    return (f"{text} ({cause.get('reason')})" if isinstance(cause, Mapping) else text)[:1000]
 
 
 class ElasticsearchConnection:
-    """Requests to the nodes of the settings; connects with the first one. Raises SettingsError for settings that it cannot use."""
+    """Requests to the nodes of the settings; connects with the first one.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = own = settings
-        self._hosts = [host.strip() for host in own.elasticsearch_url.split(",") if host.strip()]
+    Two functions say what to set, or None where waiting may mend it: `wrong_address` by the words of the server that was reached, or else
+    of the client; `not_let_in` by status, reason and what was to be done.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        wrong_address: Callable[[str, bool], Awaitable[StoreRefused | None]],
+        not_let_in: Callable[[int, str, str], StoreRefused | None],
+    ) -> None:
+        self._settings, self._wrong_address, self._not_let_in = settings, wrong_address, not_let_in
+        self._hosts = settings.elasticsearch_hosts
         self.where = ", ".join(self._hosts)
         self._client: AsyncElasticsearch | None = None
-        parts, url = [urlsplit(host) for host in self._hosts], f"{_NAME}URL={own.elasticsearch_url!r}"
-        if not parts or any(each.scheme not in ("http", "https") or not each.hostname for each in parts):
-            raise SettingsError(f"{url}: write http://HOST:PORT or https://HOST:PORT, commas between")
-        if any(each.query or each.fragment for each in parts):
-            raise SettingsError(f"{url}: write it without what follows ? or #")
-        if own.elasticsearch_user and own.elasticsearch_api_key:
-            raise SettingsError(f"{_NAME}USER and {_NAME}API_KEY are both set: it is either a user or an API key")
-        if own.elasticsearch_ca and not Path(own.elasticsearch_ca).is_file():
-            raise SettingsError(f"{_NAME}CA={own.elasticsearch_ca!r}: there is no such file")
 
     def _connect(self) -> AsyncElasticsearch:
         from elasticsearch import AsyncElasticsearch
@@ -124,7 +115,7 @@ class ElasticsearchConnection:
             options["ca_certs"] = own.elasticsearch_ca
         try:
             return AsyncElasticsearch(
-                [_with_port(host) for host in self._hosts],
+                list(self._hosts),
                 request_timeout=TIMEOUT_S,
                 max_retries=0,
                 retry_on_status=(),
@@ -146,21 +137,12 @@ class ElasticsearchConnection:
         answer = await self.call("GET", "/", timeout_s=PING_TIMEOUT_S, ignore=(400, 404, 405))
         if isinstance(answer, Mapping) and "version" in answer:
             return
-        paths = [path for host in self._hosts if (path := urlsplit(host).path.strip("/"))]
-        if paths and self.reason(answer).startswith(_NO_PATH):
-            raise StoreRefused(
-                f"Elasticsearch answers at {self.where}, but not below the path /{paths[0]}: write {_NAME}URL without it"
-            )
-        raise self.no_answer(answer)
+        raise await self._wrong_address(self.reason(answer), True) or self.no_answer(answer)
 
     async def bulk(self, body: bytes, params: Mapping[str, str]) -> tuple[int, Any]:
         """(status, answer) of a bulk request. Raises StoreUnreachable or StoreRefused."""
         status, answer = await self._perform("POST", "/_bulk", params, _NDJSON, body, BULK_TIMEOUT_S, "write to")
-        if status < 300 and (
-            not isinstance(answer, Mapping)
-            or not isinstance(answer.get("errors"), bool)
-            or not isinstance(answer.get("items"), list)
-        ):
+        if status < 300 and not (isinstance(answer.get("errors"), bool) and isinstance(answer.get("items"), list)):
             raise self.no_answer(answer)
         return status, answer
 
@@ -198,7 +180,7 @@ class ElasticsearchConnection:
         timeout_s: float,
         doing: str,
     ) -> tuple[int, Any]:
-        from elasticsearch import ApiError, ConnectionTimeout, SerializationError, TransportError
+        from elasticsearch import exceptions as failures
 
         if self._client is None:
             self._client = self._connect()
@@ -207,26 +189,28 @@ class ElasticsearchConnection:
             try:
                 response = await client.perform_request(method, path, params=params, headers=headers, body=body)
                 break
-            except ApiError as error:
-                told = self._refused(error, doing)
+            except failures.ApiError as error:
+                status, reason = error.meta.status, self.reason(error.body)
+                if isinstance(error, failures.UnsupportedProductError):
+                    raise StoreUnreachable(
+                        f"what answers at {self.where} is not Elasticsearch, or a proxy before it; if it stays so, set {_NAME}URL"
+                    ) from None
+                if refused := self._not_let_in(status, reason, doing):
+                    raise refused from None
                 # Netty answers a body that is too large before Elasticsearch sees it: without a word.
-                if error.meta.status not in (404, 413) and not isinstance(error.body, Mapping):
+                if status not in (404, 413) and not isinstance(error.body, Mapping):
                     raise self.no_answer(error.body) from None
-                return told
-            except SerializationError as error:
+                return status, error.body
+            except failures.SerializationError as error:
                 raise self.no_answer(str(error)) from None
-            except ConnectionTimeout:
+            except failures.ConnectionTimeout:
                 raise StoreUnreachable(
                     f"Elasticsearch at {self.where} did not answer within {timeout_s:g} s; is it overloaded?"
                 ) from None
-            except TransportError as error:
+            except failures.TransportError as error:
                 if not nodes_left:
-                    for host in self._hosts:
-                        if scheme := await _other_scheme(host, str(error.message)):
-                            raise StoreRefused(
-                                f"What answers at {host} speaks {scheme}: write {scheme}:// in {_NAME}URL"
-                            ) from None
-                    raise StoreUnreachable(
+                    wrong = await self._wrong_address(str(error.message), False)
+                    raise wrong or StoreUnreachable(
                         f"Elasticsearch at {self.where} is not reachable ({str(error.message)[:300]}); "
                         f"start it, or set {_NAME}URL or, for https, {_NAME}CA"
                     ) from None
@@ -240,39 +224,3 @@ class ElasticsearchConnection:
         return StoreUnreachable(
             f"what answers at {self.where} does not answer as Elasticsearch does: {str(body)[:120]!r}; is there a proxy before it?"
         )
-
-    def _refused(self, error: ApiError, doing: str) -> tuple[int, Any]:
-        from elasticsearch import UnsupportedProductError
-
-        if isinstance(error, UnsupportedProductError):
-            raise StoreUnreachable(
-                f"what answers at {self.where} is not Elasticsearch, or a proxy before it; if it stays so, set {_NAME}URL"
-            )
-        status = error.meta.status
-        if status == 401:
-            user, key = self._settings.elasticsearch_user, self._settings.elasticsearch_api_key
-            who = f"the user {user!r}" if user else "the API key" if key else "a request without a user"
-            raise StoreRefused(
-                f"Elasticsearch at {self.where} refuses {who}: set {_NAME}USER and {_NAME}PASSWORD, or {_NAME}API_KEY, to what it knows"
-            )
-        if status == 403 and self.reason(error.body).startswith("security_exception"):
-            raise StoreRefused(
-                f"Elasticsearch at {self.where} does not allow us to {doing} it: {self.reason(error.body)}; grant it"
-            )
-        return status, error.body
-
-
-async def _other_scheme(address: str, failure: str) -> str:
-    """The one of http and https that the server speaks instead: no waiting mends that; empty if it is not known. `failure`: the client's words."""
-    parts = urlsplit(address)
-    if parts.scheme == "https":
-        return "http" if any(word in failure for word in _NO_TLS) else ""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only asked whether it speaks TLS
-    try:
-        async with asyncio.timeout(_LOOK_S):
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port or _DEFAULT_PORT, ssl=context)
-    except (OSError, TimeoutError):
-        return ""
-    writer.close()
-    return "https"

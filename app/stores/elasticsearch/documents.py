@@ -1,4 +1,4 @@
-"""Records as Elasticsearch documents, and back: nothing is refused, nothing is lost, whatever the log held. No network here.
+"""Records as Elasticsearch documents and the actions that write them (reads.py has the way back): nothing is refused, nothing is lost, whatever the log held. No network here.
 
 A document's fields are what people search. Where a field cannot hold the value (an integer beyond 64 bits, text that is no
 valid Unicode, an infinite time) the field is left out or mended, and `exact` has the whole record as a JSON object.
@@ -10,29 +10,34 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from app.domain.extras import EXTRAS
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Kind, Table
-from app.domain.records import Delivery, Hit, Reject, key_hash
+from app.domain.records import Delivery, Hit, Reject, key_hash, newest_by
 from app.errors import UnknownStoreForm
+from app.stores.identities import given_id, with_start
 
 __all__ = [
-    "DELIVERIES",
     "DOCUMENTS",
     "FORM",
-    "HITS",
-    "LONGEST",
-    "REJECTS",
     "SUMS",
     "SUM_SHIFT",
+    "Documents",
+    "Item",
+    "NamedDelivery",
     "delivery_document",
-    "hit_document",
+    "delivery_item",
+    "hit_item",
     "is_summed",
+    "item",
     "key_id",
-    "reject_document",
+    "newest_of_each",
+    "refuse_form",
+    "reject_item",
+    "versioned",
 ]
 
 FORM = 1
@@ -41,18 +46,13 @@ LONGEST = (1 << 63) - 1
 SUM_SHIFT = 24
 """Sums are taken of the bits above and below this one: Elasticsearch adds in doubles, which are exact up to 2**53 only."""
 _SUMMABLE = 1 << 53
+_time_and_id = itemgetter(HIT.at["time"], HIT.at["raw_id"])
+Record = TypeVar("Record")
 _FIRST_DATE, _LAST_DATE = -62_135_596_800.0, 253_402_300_799.0
 """Years 1 to 9999."""
-
-
-class _Sums(msgspec.Struct):
-    covered_high: int
-    covered_low: int
-    sent_high: int
-    sent_low: int
-
-
-SUMS = _Sums.__struct_fields__
+SUMS = ("covered_high", "covered_low", "sent_high", "sent_low")
+_Sums: Any = msgspec.defstruct("Sums", SUMS)
+_encode = msgspec.json.Encoder().encode
 _KEYWORD = {"type": "keyword", "ignore_above": 8191}
 _EXTRA_NUMBERS = ("duration_s", "cmcd_bl", "cmcd_br", "cmcd_d", "cmcd_mtp", "cmcd_pr", "cmcd_tb")
 _EXTRA_TYPES = {name: {"type": "double", "ignore_malformed": True} for name in _EXTRA_NUMBERS}
@@ -92,58 +92,70 @@ _LEFT_OUT = {"sums": None, "unsummed": False, "exact": None}
 _RENAMED = {"timestamp": "@timestamp"}
 
 
-_READ: dict[Kind, Callable[[Any], Any]] = {
-    Kind.TIME: float,
-    Kind.RANGES: lambda ranges: [[one["gte"], one["lte"]] for one in ranges],
-}
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number")
-
-
-def _no_integer(name: str, value: Any) -> None:
-    raise ValueError(f"{name} {value!r:.80} is no integer")
+def _refuse(told: str) -> None:
+    raise ValueError(told)
 
 
 def _fitting(table: Table) -> Callable[[Sequence[Any]], bool]:
-    """A function written out for these fields: looping over them for each record was measured to take a fifth longer."""
     checks, bounds = [], []
     for field in table.fields:
         name, absent = field.name, f"{field.name} is None or " if field.optional else ""
         if field.kind is Kind.TIME:
-            checks.append(f"{absent}isinstance({name}, (int, float)) and {name} == {name} or no_number({name!r})")
+            checks.append(
+                f"{absent}isinstance({name}, (int, float)) and {name} == {name} or refuse('{name} is no number')"
+            )
             bounds.append(f"({absent}least_time < {name} < most_time)")
         elif field.kind is Kind.SMALL:
-            checks.append(f"{absent}isinstance({name}, int) or no_integer({name!r}, {name})")
+            checks.append(f"{absent}isinstance({name}, int) or refuse(f'{name} {{{name}!r:.80}} is no integer')")
         elif field.kind in (Kind.INTEGER, Kind.VERSION):
             bounds.append(f"({absent}least <= {name} <= most)")
-    names = ", ".join(field.name for field in table.fields)
-    lines = [f"{names} = record", *checks, f"return {' and '.join(bounds)}"]
-    known: dict[str, Any] = {
-        "least": -LONGEST, "most": LONGEST, "least_time": -math.inf, "most_time": math.inf,
-        "no_number": _no_number, "no_integer": _no_integer,
-    }  # fmt: skip
-    exec("def fit(record):\n    " + "\n    ".join(lines) + "\n", known)
-    return known["fit"]
+    lines = [*checks, f"return {' and '.join(bounds)}"]
+    numbers: dict[str, Any] = {"least": -LONGEST, "most": LONGEST, "least_time": -math.inf, "most_time": math.inf}
+    return table.written_out(lines, refuse=_refuse, **numbers)
 
 
 class Documents:
-    """One kind of documents: how they are made, read, and mapped. The raw id of a record is the id of its document."""
+    """One kind of documents: how they are made and mapped. The raw id of a record is the id of its document.
 
-    def __init__(self, table: Table, *beside: str) -> None:
-        self.table = table
+    `time`: the field that their time is searched by; `more`: what they have beside the fields, and beside what all have.
+    """
+
+    def __init__(self, table: Table, time: str, *more: str) -> None:
+        self.table, self._time = table, table.at[time]
         self.fields = tuple(field for field in table.fields if field.kind is not Kind.RAW_ID)
-        self.beside = beside
+        keyed = set(KEY) <= table.at.keys()
+        self._key = table.picker(tuple(table[name] for name in KEY)) if keyed else None
+        self.beside = ("timestamp", *(("key_hash", "key_id") if keyed else ()), "ingested", "form", *more, "exact")
         declared: list[Any] = [(field.column, Any) for field in self.fields]
-        declared += [(name, Any, _LEFT_OUT.get(name, msgspec.NODEFAULT)) for name in beside]
+        declared += [(name, Any, _LEFT_OUT.get(name, msgspec.NODEFAULT)) for name in self.beside]
         name = f"{table.record.__name__}Document"
-        self.make: Any = msgspec.defstruct(name, declared, omit_defaults=True, rename=_RENAMED)
-        """From the fields' values in their order, then those of `beside`."""
-        self.values = table.picker(self.fields)
-        self.fit = _fitting(table)
-        """Whether numbers and times have their place in the fields. Raises ValueError for what no document can hold."""
-        self._read = [(field.column, field, _READ.get(field.kind)) for field in table.fields]
+        self._make: Any = msgspec.defstruct(name, declared, omit_defaults=True, rename=_RENAMED)
+        self._values = table.picker(self.fields)
+        self._fit = _fitting(table)
+
+    def json(
+        self, record: Any, ingested_ms: int, *more: Any, values: Sequence[Any] | None = None, fits: bool = True
+    ) -> bytes:
+        """The document of a record, with the values of `more`. Raises ValueError for a record that cannot be kept.
+
+        `values` stand where the record's would, of which they say it all if it `fits`.
+        """
+        fits = self._fit(record) and fits
+        named = key_id(*self._key(record)) if self._key else ()
+        values = self._values(record) if values is None else values
+        document = self._make(*values, _date(record[self._time]), *named, ingested_ms, FORM, *more)
+        if fits:
+            try:
+                return _encode(document)
+            except UnicodeEncodeError:  # lone surrogates
+                pass
+        try:
+            document.exact = json.dumps(dict(zip(self.table.at, record, strict=True)))
+        except ValueError:
+            raise ValueError("an integer of more than 4,300 digits") from None
+        for name in document.__struct_fields__:
+            setattr(document, name, _mended(getattr(document, name)))
+        return _encode(document)
 
     def mapping(self) -> dict[str, Any]:
         """The mapping of their index, with the form of what is in it."""
@@ -151,64 +163,17 @@ class Documents:
         properties |= {_RENAMED.get(name, name): _BESIDE[name] for name in self.beside}
         return {"dynamic": False, "_meta": {"form": FORM}, "properties": properties}
 
-    def of(self, raw_id: str, source: Mapping[str, Any]) -> Any:
-        """The record, from `_id` and `_source`. Raises UnknownStoreForm, and KeyError for what no program of ours wrote."""
-        if source.get("form") != FORM:
-            raise UnknownStoreForm(f"the document {raw_id} of Elasticsearch", source.get("form"), FORM)
-        if exact := source.get("exact"):
-            return self._of_exact(json.loads(exact))
-        values = []
-        for name, field, read in self._read:
-            if field.kind is Kind.RAW_ID:
-                values.append(raw_id)
-            elif (value := source.get(name, source.get(field.former))) is not None:
-                values.append(value if read is None else read(value))
-            elif field.needed and not field.optional:
-                raise KeyError(name)
-            else:
-                values.append(field.absent)
-        return self.table.record._make(values)  # type: ignore[attr-defined]
 
-    def _of_exact(self, exact: Mapping[str, Any]) -> Any:
-        return self.table.record(
-            **{field.name: exact.get(field.name, exact.get(field.former, field.absent)) for field in self.table.fields}
-        )
+def refuse_form(raw_id: str, source: Mapping[str, Any]) -> None:
+    """Raises UnknownStoreForm for a document, from `_id` and `_source`, that this program does not know."""
+    if source.get("form") != FORM:
+        raise UnknownStoreForm(f"the document {raw_id} of Elasticsearch", source.get("form"), FORM)
 
 
-_LAST = "form"
-HITS = Documents(HIT, "timestamp", "key_hash", "key_id", "ingested", _LAST, "exact")
-REJECTS = Documents(REJECT, "timestamp", "ingested", _LAST, "exact")
-DELIVERIES = Documents(
-    DELIVERY, "timestamp", "key_hash", "key_id", "superseded", "ingested", _LAST, "sums", "unsummed", "exact"
-)
+HITS, REJECTS = Documents(HIT, "time"), Documents(REJECT, "time")
+DELIVERIES = Documents(DELIVERY, "last", "superseded", "sums", "unsummed")
 DOCUMENTS = {"raw": HITS, "reduced": DELIVERIES, "rejects": REJECTS}
 """By the kind of index."""
-
-
-_encoder = msgspec.json.Encoder()
-
-
-def _encode(document: Any, record: Sequence[Any], names: Sequence[str], *, fits: bool) -> bytes:
-    """The document as JSON. `fits`: every number of the record has its place in the fields.
-
-    Raises ValueError for what cannot be written down at all.
-    """
-    if fits:
-        try:
-            return _encoder.encode(document)
-        except UnicodeEncodeError:  # lone surrogates
-            pass
-    document.exact = _exact(dict(zip(names, record, strict=True)))
-    for name in document.__struct_fields__:
-        setattr(document, name, _mended(getattr(document, name)))
-    return _encoder.encode(document)
-
-
-def _exact(record: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(record)
-    except ValueError:
-        raise ValueError("an integer of more than 4,300 digits") from None
 
 
 def _mended(value: Any) -> Any:
@@ -244,24 +209,7 @@ def key_id(ip_address: str | None, user_agent: str | None, request: str | None) 
     return hashed, f"{hashed}:{':'.join(lengths)}"
 
 
-_time_of_hit = itemgetter(HIT.at["time"])
-_of_key_of_hit = HIT.picker(tuple(HIT[name] for name in KEY))
 _RANGES = tuple(at for at, field in enumerate(DELIVERIES.fields) if field.kind is Kind.RANGES)
-
-
-def hit_document(hit: Hit, ingested_ms: int) -> bytes:
-    """Raises ValueError for a hit that cannot be kept."""
-    fits = HITS.fit(hit)
-    named = key_id(*_of_key_of_hit(hit))
-    document = HITS.make(*HITS.values(hit), _date(_time_of_hit(hit)), *named, ingested_ms, FORM)
-    return _encode(document, hit, Hit._fields, fits=fits)
-
-
-def reject_document(reject: Reject, ingested_ms: int) -> bytes:
-    """Raises ValueError for a reject that cannot be kept."""
-    fits = REJECTS.fit(reject)
-    document = REJECTS.make(*REJECTS.values(reject), _date(reject.time), ingested_ms, FORM)
-    return _encode(document, reject, Reject._fields, fits=fits)
 
 
 def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[dict[str, int]], bool]:
@@ -281,17 +229,67 @@ def is_summed(delivery: Delivery) -> bool:
 
 def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     """Raises ValueError for a delivery that cannot be kept."""
-    fits = DELIVERIES.fit(delivery)
     values: list[Any] = list(delivery)
+    fits, sums = True, None
     for at in _RANGES:
         values[at], whole = _ranges(values[at])
         fits = fits and whole
-    named = key_id(delivery.ip_address, delivery.user_agent, delivery.request)
-    superseded = delivery.superseded_by is not None
-    document = DELIVERIES.make(*values, _date(delivery.last), *named, superseded, ingested_ms, FORM)
     if is_summed(delivery):
         covered, sent, low = delivery.covered_bytes, delivery.bytes_sent or 0, (1 << SUM_SHIFT) - 1
-        document.sums = _Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
-    else:
-        document.unsummed = True
-    return _encode(document, delivery, Delivery._fields, fits=fits)
+        sums = _Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
+    more = delivery.superseded_by is not None, sums, sums is None
+    return DELIVERIES.json(delivery, ingested_ms, *more, values=values, fits=fits)
+
+
+class Item(NamedTuple, Generic[Record]):
+    """One document on its way."""
+
+    record: Record
+    lines: bytes
+    """Action and document, each with its newline."""
+
+
+def item(
+    record: Record, action: str, index: str, name: str, document: bytes, *, more: str = ',"require_alias":true'
+) -> Item[Record]:
+    """`index` and `name` are written as they are, and so is `more` of the action."""
+    line = f'{{"{action}":{{"_index":"{index}","_id":"{name}"{more}}}}}\n'
+    return Item(record, line.encode() + document + b"\n")
+
+
+def versioned(version: int, version_type: str) -> str:
+    """`more` of an item that is written where it is newer (`external`), or not older (`external_gte`)."""
+    return f',"version":{version},"version_type":"{version_type}","require_alias":true'
+
+
+def hit_item(hit: Hit, index_of: Callable[[float], str], ingested_ms: int) -> Item[Hit]:
+    """Created once, in the index of its day. Raises ValueError for a hit that cannot be kept."""
+    document = HITS.json(hit, ingested_ms)
+    time, raw_id = _time_and_id(hit)
+    given_id(raw_id)
+    return item(hit, "create", index_of(time), raw_id, document, more="")
+
+
+def reject_item(reject: Reject, index: str, ingested_ms: int) -> Item[Reject]:
+    """Created once. Raises ValueError for a reject that cannot be kept."""
+    given_id(reject.raw_id)
+    return item(reject, "create", index, reject.raw_id, REJECTS.json(reject, ingested_ms))
+
+
+NamedDelivery = tuple[str, Delivery]
+"""`_id` and record."""
+
+
+def delivery_item(named: NamedDelivery, index: str, ingested_ms: int, version_type: str) -> Item[NamedDelivery]:
+    """Of that version type. Raises ValueError for one that cannot be kept."""
+    name, delivery = named
+    if not 0 <= delivery.version <= LONGEST:
+        raise ValueError(f"version {str(delivery.version)[:30]} is not within 0..2**63-1")
+    document = delivery_document(delivery, ingested_ms)
+    return item(named, "index", index, name, document, more=versioned(delivery.version, version_type))
+
+
+def newest_of_each(deliveries: Sequence[Delivery], refused: list[tuple[Delivery, str]]) -> dict[str, Delivery]:
+    """The highest version of each delivery of a batch, by `_id`; the first of equal ones."""
+    named = with_start(deliveries, refused)
+    return newest_by((each.id for each in named), named)

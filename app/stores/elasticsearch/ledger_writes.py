@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -11,14 +11,11 @@ import msgspec
 
 from app.domain.counted import CountedKind, EventField, EventKind, Sum
 from app.domain.records import newest_by
-from app.errors import StoreError
 from app.flows.registry import EVENTS, LEDGERS
-from app.settings import Settings
-from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.requests import Item
-from app.stores.elasticsearch.schema import ElasticsearchSchema
-from app.stores.elasticsearch.sending import BulkSender
+from app.stores.elasticsearch.documents import Item, item, versioned
+from app.stores.elasticsearch.writes import ElasticsearchWrites
 from app.stores.ledger_contract import Named
+from app.stores.refused import all_taken
 
 __all__ = ["SUM_KEY", "ElasticsearchLedgerWrites", "ledger_mappings", "milliseconds"]
 
@@ -61,44 +58,33 @@ def _mapping(field: EventField) -> dict[str, Any]:
 
 
 class ElasticsearchLedgerWrites:
-    """The LedgerWrites protocol. `may_write` gives the time of ingest in milliseconds, or raises StoreError."""
+    """The LedgerWrites protocol, on the connection of `writes`."""
 
-    def __init__(
-        self,
-        connection: ElasticsearchConnection,
-        schema: ElasticsearchSchema,
-        settings: Settings,
-        may_write: Callable[[], int],
-    ) -> None:
-        self._connection, self._schema, self._may_write = connection, schema, may_write
-        self._prefix = settings.elasticsearch_prefix
-        self._sender = BulkSender(connection, settings, self.create)
-        self.close = self._sender.ended
+    def __init__(self, writes: ElasticsearchWrites) -> None:
+        self._connection, self._sender, self._schema = writes.connection, writes.sender, writes.schema
+        self._prefix, self._may_write = writes.names.prefix, writes.may_write
+        writes.beside.append(self._create)
 
-    async def create(self) -> None:
+    async def _create(self) -> None:
         """The missing indices; several workers may do it at once."""
         for index, fields in ledger_mappings().items():
             alias = self._prefix + index
-            if not await self._schema.aliased(alias):
-                body = {
-                    # a deleted sum's version must not refuse the same sum written anew
-                    "settings": {"index": self._schema.settings | {"gc_deletes": "-1"}},
-                    "mappings": {"dynamic": False, "properties": fields},
-                    "aliases": {alias: {"is_write_index": True}},
-                }
-                if not await self._schema.create_index(f"{alias}-1", body):
-                    raise StoreError(f"Elasticsearch at {self._connection.where} has no room for the index {alias}-1")
+            body = {
+                # a deleted sum's version must not refuse the same sum written anew
+                "settings": {"index": self._schema.settings | {"gc_deletes": "-1"}},
+                "mappings": {"dynamic": False, "properties": fields},
+                "aliases": {alias: {"is_write_index": True}},
+            }
+            await self._schema.ensure(alias, f"{alias}-1", body)
 
     async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
         now = self._may_write()
         return (await self._sender.send(events, lambda each: self._event_item(kind, each, now))).refused
 
     def _event_item(self, kind: EventKind[Event], event: Event, now: int) -> Item[Event]:
-        name = _name(*kind.id_of(event))
-        action = f'{{"create":{{"_index":"{self._prefix}{kind.events_table}","_id":"{name}","require_alias":true}}}}\n'
         document = {field.name: value for field, value in zip(kind.fields, event, strict=True)}
         document |= {"@timestamp": milliseconds(kind.time_of(event)), "ingested": now}
-        return Item(event, action.encode() + _encode(document) + b"\n")
+        return item(event, "create", self._prefix + kind.events_table, _name(*kind.id_of(event)), _encode(document))
 
     async def write_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
         """What is stored in this version or a newer one is a conflict, and done."""
@@ -107,20 +93,17 @@ class ElasticsearchLedgerWrites:
         return (await self._sender.send(best.values(), lambda each: self._sum_item(kind, each, now))).refused
 
     def _sum_item(self, kind: CountedKind[Any], each: Sum, now: int) -> Item[Sum]:
-        action = (
-            f'{{"index":{{"_index":"{self._prefix}{kind.sums_table}","_id":"{_name(*each[:5])}","version":{each.version},'
-            '"version_type":"external","require_alias":true}}\n'
-        )
         document = dict(zip(Sum._fields, each, strict=True)) | {"@timestamp": each.start * 1000, "ingested": now}
-        return Item(each, action.encode() + _encode(document) + b"\n")
+        index, more = self._prefix + kind.sums_table, versioned(each.version, "external")
+        return item(each, "index", index, _name(*each[:5]), _encode(document), more=more)
 
     async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
         self._may_write()
-
-        def item(row: tuple[str, str]) -> Item[tuple[str, str]]:
-            action = (
-                f'{{"index":{{"_index":"{self._prefix}names","_id":"{_name(kind, row[0])}","require_alias":true}}}}\n'
-            )
-            return Item(row, action.encode() + _encode({"kind": kind, "id": row[0], "name": row[1]}) + b"\n")
-
-        await self._sender.send_all(names.items(), item)
+        index = f"{self._prefix}names"
+        sent = await self._sender.send(
+            names.items(),
+            lambda row: item(
+                row, "index", index, _name(kind, row[0]), _encode({"kind": kind, "id": row[0], "name": row[1]})
+            ),
+        )
+        all_taken(sent.refused)

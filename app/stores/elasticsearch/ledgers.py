@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 from app.domain.counted import CountedKind, EventKind, Sum
 from app.domain.windows import DAY_S
 from app.flows.registry import EVENTS, LEDGERS
-from app.settings import Settings
-from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.ledger_writes import SUM_KEY, ElasticsearchLedgerWrites, ledger_mappings, milliseconds
+from app.stores.elasticsearch.mending import mend
 from app.stores.elasticsearch.queries import events_of, sums_of
-from app.stores.elasticsearch.schema import ElasticsearchSchema
 from app.stores.elasticsearch.searches import ElasticsearchSearches
+from app.stores.elasticsearch.writes import ElasticsearchWrites
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.readable import OnUnreadable, readable
 
@@ -37,15 +36,8 @@ def _within(field: str, begin: float, end: float) -> dict[str, Any]:
 class ElasticsearchLedgers(ElasticsearchLedgerWrites):
     """The Ledgers protocol. Every read refreshes first: it sees all that was acknowledged."""
 
-    def __init__(
-        self,
-        connection: ElasticsearchConnection,
-        searches: ElasticsearchSearches,
-        schema: ElasticsearchSchema,
-        settings: Settings,
-        may_write: Callable[[], int],
-    ) -> None:
-        super().__init__(connection, schema, settings, may_write)
+    def __init__(self, writes: ElasticsearchWrites, searches: ElasticsearchSearches) -> None:
+        super().__init__(writes)
         self._searches = searches
         self.on_unreadable: OnUnreadable | None = None
 
@@ -152,12 +144,12 @@ class ElasticsearchLedgers(ElasticsearchLedgerWrites):
     async def mend_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         now = self._may_write()
         await self.remove_events(kind, events)
-        await self._sender.send_all(events, lambda each: self._event_item(kind, each, now))
+        await mend(self._sender, events, lambda each: self._event_item(kind, each, now))
 
     async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
         now = self._may_write()
         await self.remove_sums(kind, sums)
-        await self._sender.send_all(sums, lambda each: self._sum_item(kind, each, now))
+        await mend(self._sender, sums, lambda each: self._sum_item(kind, each, now))
 
     async def remove_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         await self._remove_copies(kind.events_table, kind.id_fields, list(map(kind.id_of, events)))

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar, cast
 
 from app.domain.records import Delivery, Hit, Reject, delivery_id
-from app.errors import UnreadableRecord
+from app.errors import StoreError, UnreadableRecord
 from app.stores.contract import Key
-from app.stores.elasticsearch.requests import delivery_item, delivery_name, hit_item, reject_item
+from app.stores.elasticsearch.documents import Item, delivery_item, hit_item, reject_item
 from app.stores.elasticsearch.searches import ElasticsearchSearches
+from app.stores.elasticsearch.sending import BulkSender
 from app.stores.elasticsearch.writes import ElasticsearchWrites
+from app.stores.refused import all_taken
+from app.words import counted_text
 
-__all__ = ["ElasticsearchMending"]
+__all__ = ["ElasticsearchMending", "mend"]
 
 _AT_ONCE = 500
 """Documents that one request names."""
+Record = TypeVar("Record")
+
+
+async def mend(sender: BulkSender, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> None:
+    """Sends what must be taken. Raises StoreError for what was refused, and for what somebody else wrote meanwhile."""
+    sent = await sender.send(records, make)
+    all_taken(sent.refused)
+    if sent.conflicts:
+        raise StoreError(
+            f"{counted_text(len(sent.conflicts), 'record')} cannot be mended: somebody writes them meanwhile; run it again"
+        )
 
 
 class ElasticsearchMending:
@@ -31,23 +45,23 @@ class ElasticsearchMending:
     async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Each stands as given afterwards, in its own version. Raises StoreError for what cannot be written."""
         now = self._now_ms()
-        named = [(delivery_name(delivery), delivery) for delivery in deliveries]
-        off = [one async for one, stands, same in self._writes.standing(named) if not (stands and same)]
+        named = [(delivery.id, delivery) for delivery in deliveries]
+        off = [one async for one, same in self._writes.standing(named) if not same]
         # a higher version would refuse them; of a deleted document none is remembered (gc_deletes of the index)
         await self._searches.delete(self._names.reduced, [name for name, _ in off])
-        await self._sender.send_all(off, lambda one: delivery_item(one, self._names.reduced, now, "external_gte"))
+        await mend(self._sender, off, lambda one: delivery_item(one, self._names.reduced, now, "external_gte"))
 
     async def mend_hits(self, hits: Sequence[Hit]) -> None:
         """Each stands as given afterwards, and nowhere else."""
         now = self._now_ms()
         await self._remove_raw(self._names.raw, [hit.raw_id for hit in hits])
         await self._writes.schema.ensure_days({self._names.raw_index(hit.time) for hit in hits})
-        await self._sender.send_all(hits, lambda hit: hit_item(hit, self._names.raw_index, now))
+        await mend(self._sender, hits, lambda hit: hit_item(hit, self._names.raw_index, now))
 
     async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
         now = self._now_ms()
         await self._remove_raw(self._names.rejects, [reject.raw_id for reject in rejects])
-        await self._sender.send_all(rejects, lambda reject: reject_item(reject, self._names.rejects, now))
+        await mend(self._sender, rejects, lambda reject: reject_item(reject, self._names.rejects, now))
 
     async def remove_hits(self, hits: Sequence[Hit]) -> None:
         self._now_ms()
@@ -78,4 +92,4 @@ class ElasticsearchMending:
 
     async def remove_deliveries(self, names: Sequence[tuple[Key, float]]) -> None:
         self._now_ms()
-        await self._searches.delete(self._names.reduced, [delivery_id(*key, start + 0.0) for key, start in names])
+        await self._searches.delete(self._names.reduced, [delivery_id(*key, start) for key, start in names])

@@ -7,17 +7,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from app.domain.fields import KEY
+from app.domain.fields import KEY, Kind
 from app.domain.records import Delivery, Hit, Reject, key_text
 from app.domain.totals import Totals
 from app.stores.contract import SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.elasticsearch import queries
-from app.stores.elasticsearch.documents import DELIVERIES, HITS, REJECTS, Documents, is_summed
-from app.stores.elasticsearch.names import IndexNames
+from app.stores.elasticsearch.documents import DELIVERIES, HITS, REJECTS, Documents, is_summed, refuse_form
+from app.stores.elasticsearch.schema import IndexNames
 from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.readable import OnUnreadable, readable, reader_of
 
-__all__ = ["LARGEST_SLICE", "ElasticsearchReads"]
+__all__ = ["LARGEST_SLICE", "ElasticsearchReads", "record_reader"]
 
 LARGEST_SLICE, SMALLEST_SLICE = 1000, 20
 """Records that one step of a walk reads: fewer where they are large."""
@@ -34,12 +34,49 @@ Record = TypeVar("Record")
 Parse = Callable[[Mapping[str, Any]], Record]
 
 
+_READ: dict[Kind, Callable[[Any], Any]] = {
+    Kind.TIME: float,
+    Kind.RANGES: lambda ranges: [[one["gte"], one["lte"]] for one in ranges],
+}
+
+
+def record_reader(documents: Documents) -> Callable[[str, Mapping[str, Any]], Any]:
+    """The function from `_id` and `_source` to the record.
+
+    It raises UnknownStoreForm, and KeyError for what no program of ours wrote.
+    """
+    table = documents.table
+    fields = [(field, field.column, _READ.get(field.kind)) for field in table.fields]
+
+    def record(raw_id: str, source: Mapping[str, Any]) -> Any:
+        refuse_form(raw_id, source)
+        if exact := source.get("exact"):
+            found: Mapping[str, Any] = json.loads(exact)
+            return table.record(
+                **{each.name: found.get(each.name, found.get(each.former, each.absent)) for each in table.fields}
+            )
+        values = []
+        for field, name, read in fields:
+            if field.kind is Kind.RAW_ID:
+                values.append(raw_id)
+            elif (value := source.get(name, source.get(field.former))) is not None:
+                values.append(value if read is None else read(value))
+            elif field.needed and not field.optional:
+                raise KeyError(name)
+            else:
+                values.append(field.absent)
+        return table.record._make(values)  # type: ignore[attr-defined]
+
+    return record
+
+
 def _reader(record: str, documents: Documents) -> Parse[Any]:
+    read = record_reader(documents)
     return reader_of(
         "elasticsearch",
         record,
         documents.table.fields,
-        lambda found: documents.of(found["_id"], found["_source"]),
+        lambda found: read(found["_id"], found["_source"]),
         lambda found: f"{found['_id']} of {found['_index']}",
         lambda found: (found["_index"], found["_id"]),
     )

@@ -9,8 +9,7 @@ from typing import Any
 from app.domain.windows import DAY_S
 from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.documents import FORM
-from app.stores.elasticsearch.names import IndexNames
-from app.stores.elasticsearch.schema import ElasticsearchSchema
+from app.stores.elasticsearch.schema import ElasticsearchSchema, IndexNames
 from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.ledger_contract import Ledgers
 

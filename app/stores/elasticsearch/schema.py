@@ -1,19 +1,20 @@
-"""Templates, indices and aliases: made where they are missing, by as many workers at once as there are; dropped on demand."""
+"""Templates, indices and aliases: their names; made where they are missing, by as many workers at once as there are; dropped on demand."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from app.errors import StoreError, UnknownStoreForm
+from app.domain.windows import DAY_S
+from app.errors import StoreError
 from app.settings import Settings
 from app.stores.contract import KINDS
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.documents import DOCUMENTS, FORM
-from app.stores.elasticsearch.names import IndexNames
-from app.stores.shapes import refuse_shape
+from app.stores.elasticsearch.documents import DOCUMENTS
 
-__all__ = ["DAILY_INDICES", "VISIBLE", "ElasticsearchSchema"]
+__all__ = ["DAILY_INDICES", "VISIBLE", "ElasticsearchSchema", "IndexNames"]
 
 DAILY_INDICES = 366
 """Daily raw indices at a time; a day beyond that becomes an alias of the index `other`, so that hostile dates do not fill the cluster."""
@@ -21,14 +22,58 @@ VISIBLE: dict[str, Any] = {"bool": {"must_not": {"term": {"superseded": True}}}}
 """The filter of the alias reduced_weblogs."""
 _THERE = {"resource_already_exists_exception", "invalid_index_name_exception"}
 """What the server says where another worker was faster: there is an index, or an alias, of that name."""
+_OTHER = "other"
+"""The raw index for times outside of the calendar that daily indices cover, and for days beyond the number of daily indices."""
+_END = 4_102_444_800
+"""1 January 2100."""
+_ALIASES = {"raw": "raw_weblogs", "reduced": "reduced_weblogs", "rejects": "weblogs_rejects"}
+
+
+class IndexNames:
+    """What everything is called, all behind one prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.raw, self.reduced, self.rejects = (prefix + _ALIASES[kind] for kind in KINDS)
+        self._day = lru_cache(4096)(lambda day: f"{self.raw}-{datetime.fromtimestamp(day * DAY_S, UTC):%Y.%m.%d}")
+
+    def alias(self, kind: str) -> str:
+        return self.prefix + _ALIASES[kind]
+
+    def pattern(self, kind: str) -> str:
+        """All indices of a kind."""
+        return self.alias(kind) + "-*"
+
+    def first(self, kind: str) -> str:
+        """The index that `open` creates: the only one of its kind, but for the raw days."""
+        return f"{self.alias(kind)}-{_OTHER if kind == 'raw' else 1}"
+
+    def raw_index(self, time: float) -> str:
+        """The index of a hit by its event time (UTC seconds): the same hit always goes to the same one.
+
+        >>> names = IndexNames("")
+        >>> names.raw_index(1596213967.5), names.raw_index(-1e300)
+        ('raw_weblogs-2020.07.31', 'raw_weblogs-other')
+        """
+        return self._day(int(time // DAY_S)) if 0 <= time < _END else self.first("raw")
 
 
 class ElasticsearchSchema:
-    """What stands on the server, and what this process knows of it."""
+    """What stands on the server, and what this process knows of it.
 
-    def __init__(self, connection: ElasticsearchConnection, names: IndexNames, settings: Settings) -> None:
+    `check` gives the kinds of which an index lacks fields, and raises UnknownStoreForm for an index of another form.
+    """
+
+    def __init__(
+        self,
+        connection: ElasticsearchConnection,
+        names: IndexNames,
+        settings: Settings,
+        check: Callable[[], Awaitable[set[str]]],
+    ) -> None:
         self._connection = connection
         self._names = names
+        self.check = check
         self.settings = {
             "number_of_shards": settings.elasticsearch_shards,
             "number_of_replicas": settings.elasticsearch_replicas,
@@ -59,15 +104,18 @@ class ElasticsearchSchema:
             await self.put_template(kind, anew=kind in lacking)
             if kind in lacking:
                 await self.put_mapping(kind)
-            if not await self.aliased(self._names.alias(kind)):
-                await self._create_alias(kind)
+            await self.ensure(self._names.alias(kind), self._names.first(kind), self._index(kind))
 
-    async def _create_alias(self, kind: str) -> None:
-        alias, first = self._names.alias(kind), self._names.first(kind)
-        await self.create_index(first, self._index(kind))
+    async def ensure(self, alias: str, first: str, index: Mapping[str, Any]) -> None:
+        """The alias, on an index of that body where there is none."""
         if await self.aliased(alias):
             return
-        add = {"index": first, "alias": alias, **self._index(kind)["aliases"][alias]}
+        has_room = await self.create_index(first, index)
+        if await self.aliased(alias):
+            return
+        if not has_room:
+            raise StoreError(f"Elasticsearch at {self._connection.where} has no room for the index {first}")
+        add = {"index": first, "alias": alias, **index["aliases"][alias]}
         answer = await self._connection.call(
             "POST", "/_aliases", {"actions": [{"add": add}]}, doing="map", ignore=(400,)
         )
@@ -79,17 +127,14 @@ class ElasticsearchSchema:
 
     async def aliased(self, alias: str) -> bool:
         """Whether there is such an alias."""
-        answer = await self._connection.call("GET", f"/_alias/{alias}", ignore=(404,))
-        return "error" not in answer
+        return "error" not in await self._connection.call("GET", f"/_alias/{alias}", ignore=(404,))
 
     async def put_template(self, kind: str, anew: bool = False) -> None:
         path = f"/_index_template/{self._names.alias(kind)}"
         if not anew and (await self._connection.call("GET", path, ignore=(404,))).get("index_templates"):
             return
         index = self._index(kind)
-        if (
-            kind != "raw"
-        ):  # there the one index carries the alias by itself, and no other may be the one that is written to
+        if kind != "raw":  # of the others one index has the alias, and no other may be the one that is written to
             del index["aliases"]
         template = {"index_patterns": [self._names.pattern(kind)], "priority": 200, "template": index}
         await self._connection.call("PUT", path, template, doing="map")
@@ -104,38 +149,6 @@ class ElasticsearchSchema:
             return False
         raise StoreError(
             f"cannot create the index {index} in Elasticsearch at {self._connection.where}: {self._connection.reason(answer)}"
-        )
-
-    async def check(self) -> set[str]:
-        """The kinds of which an index lacks fields. Raises UnknownStoreForm for an index of another form."""
-        lacking = set()
-        for kind in KINDS:
-            wanted = DOCUMENTS[kind].mapping()["properties"]
-            answer = await self._connection.call("GET", f"/{self._names.pattern(kind)}/_mapping", ignore=(404,))
-            for index, found in ({} if "error" in answer else answer).items():
-                if not isinstance(found, Mapping) or "mappings" not in found:
-                    raise self._connection.no_answer(answer)
-                mapping = found["mappings"]
-                self._refuse_shape(kind, index, mapping)
-                if (form := mapping.get("_meta", {}).get("form")) != FORM:
-                    raise UnknownStoreForm(
-                        f"the index {index} of Elasticsearch at {self._connection.where}", form, FORM
-                    )
-                if not wanted.keys() <= mapping.get("properties", {}).keys():
-                    lacking.add(kind)
-        return lacking
-
-    def _refuse_shape(self, kind: str, index: str, mapping: Mapping[str, Any]) -> None:
-        found, wanted = (
-            {name: each.get("type", "object") for name, each in properties.items()}
-            for properties in (mapping.get("properties", {}), DOCUMENTS[kind].mapping()["properties"])
-        )
-        refuse_shape(
-            f"the index {index} of Elasticsearch at {self._connection.where}",
-            found,
-            wanted,
-            f"Copy what you need of it, then delete it (DELETE /{index}); `python -m app init` makes it anew, `repair` fills it",
-            whole="form" not in mapping.get("_meta", {}),
         )
 
     async def put_mapping(self, kind: str) -> None:

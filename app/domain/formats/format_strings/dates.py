@@ -8,25 +8,11 @@ from collections.abc import Callable
 from app.domain.formats.base import BadLine
 from app.domain.formats.format_strings.words import FormatTextError
 from app.domain.formats.remembered import Remembered
-from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS, epoch_time
+from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS, MONTHS, epoch_time
 from app.domain.formats.values import shown
 
 __all__ = ["clock_of", "date_pattern", "date_reader", "names_zone"]
 
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 _SPELLED = {"T": "%H:%M:%S", "R": "%H:%M", "F": "%Y-%m-%d", "D": "%m/%d/%y", "e": "%d", "k": "%H", "l": "%I", "h": "%b", "n": "\n", "t": "\t", "c": "%a %b %d %H:%M:%S %Y"}  # fmt: skip
 _FIELDS = {
     "Y": r"(?P<Y>[0-9]{4})",
@@ -150,7 +136,7 @@ def _seconds(parts: dict[str, str], text: str) -> float:
         number = int(parts["m"])
         if not 1 <= number <= 12:
             raise BadLine("bad_time", f"no date and time: {shown(text)}")
-        month = _MONTHS[number - 1][:3]
+        month = MONTHS[number - 1]
     year = parts.get("Y") or ("19" if parts["y"] >= "69" else "20") + parts["y"]
     zone = (parts.get("z") or "+0000").replace(":", "").replace("Z", "+0000")
     minute = f"{int(parts['d']):02}/{month}/{year}:{_hour(parts, text):02}:{parts['M']}"
