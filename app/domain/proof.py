@@ -243,6 +243,7 @@ _COMPRESSED_TYPES = frozenset(
 
 
 _PAGES = ("text/html", "application/xhtml+xml")
+_PAGES_BEGIN = frozenset("aAtT")
 
 
 @lru_cache(maxsize=1)
@@ -275,7 +276,13 @@ def is_page_instead(request: str | None, content_type: str) -> bool:
     >>> is_page_instead("GET /watch", "text/html"), is_page_instead("GET /a.mp4", "video/mp4")
     (False, False)
     """
-    return content_type[:21].lower().startswith(_PAGES) and request is not None and _is_no_page(request)
+    # nearly all types are told by their first letter
+    return (
+        content_type[:1] in _PAGES_BEGIN
+        and content_type[:21].lower().startswith(_PAGES)
+        and request is not None
+        and _is_no_page(request)
+    )
 
 
 @lru_cache(maxsize=1 << 12)

@@ -11,7 +11,7 @@ __all__ = [
     "termination_flags",
 ]  # fmt: skip
 
-_ABORTED, _ENDED = int(HitFlag.ABORTED), int(HitFlag.ENDED)
+_ABORTED, _ENDED, _ANNOUNCED = int(HitFlag.ABORTED), int(HitFlag.ENDED), int(HitFlag.ANNOUNCED)
 
 _WORDS = {
     "ok": _ENDED,
@@ -56,7 +56,7 @@ def ending_flags(text: str, quoted: bool, behind_range: bool) -> int | None:
     """The flags of one column behind the agent, or None where it says nothing about the end.
 
     `behind_range`: it is the last column and the one before it is the place of the range. Letters that could be a country or a
-    cache's state count there alone: Apache's `X` and `+`, HAProxy's `CD`, nginx's empty text.
+    cache's state count there alone: Apache's `X` and `+`, HAProxy's `CD`, nginx's empty text, Varnish's `hit`.
 
     >>> ending_flags("OK", True, False), ending_flags("TCP_MISS_ABORTED:HIER_DIRECT", False, False), ending_flags("CD", False, False)
     (4, 2, None)
@@ -76,6 +76,8 @@ def ending_flags(text: str, quoted: bool, behind_range: bool) -> int | None:
         return _ABORTED
     if text == "+":
         return _ENDED
+    if text == "hit" and not quoted:  # Varnish: the bytes are those of the answer, whatever was sent
+        return _ANNOUNCED
     return _ABORTED if _HAPROXY_BROKEN.fullmatch(text) else None
 
 

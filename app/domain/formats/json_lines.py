@@ -31,6 +31,7 @@ from app.domain.formats.values import (
     not_as,
     plain_number,
     protocol_flags,
+    ratio_flags,
     shown,
 )
 from app.domain.formats.wrapped import requests_in
@@ -293,6 +294,9 @@ def _facts(said: Said, profile: Profile | None) -> int:
     encoding = said.get("content_encoding")
     if encoding is not None:
         flags |= ENCODINGS[encoding]
+    ratio = said.get("compression_ratio")
+    if ratio is not None:
+        flags |= ratio_flags(ratio)
     kind = said.get("content_type")
     return flags if kind is None else flags | content_type_flags(kind)
 

@@ -16,7 +16,7 @@ from app.domain.records import HitFlag
 
 __all__ = [
     "AGENTS", "CONTENT_TYPES", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "headers_counted", "is_early", "joined_request",
-    "matched", "not_as", "number", "plain_number", "protocol_flags", "shown",
+    "matched", "not_as", "number", "plain_number", "protocol_flags", "ratio_flags", "shown",
 ]  # fmt: skip
 
 _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
@@ -204,6 +204,18 @@ def _encoding_flags(text: str) -> int:
 
 ENCODINGS = Remembered(_encoding_flags)
 """A logged Content-Encoding to ENCODED or PLAIN; 0 for `-` or nothing, because that may be a column that is not filled."""
+
+
+def ratio_flags(text: str) -> int:
+    """ENCODED for the ratio of a response that was compressed on its way out; others write 0, 1 or `-`, which says little.
+
+    >>> ratio_flags("5.2"), ratio_flags("0"), ratio_flags("1.00"), ratio_flags("-")
+    (32, 0, 0, 0)
+    """
+    try:
+        return _ENCODED if float(text) > 1 else 0
+    except ValueError:
+        return 0
 
 
 def content_type_flags(text: str) -> int:

@@ -158,3 +158,11 @@ def test_traffic_servers_word_for_a_transfer_that_was_interrupted_is_a_break() -
     line = '203.0.113.9 - - [28/Nov/2026:10:00:00 +0000] "GET http://e.com/f HTTP/1.1" 200 600 200 600 0 0 1 3 2 3 12 DIRECT {} FIN'
     assert read("common", line.format("INTR")).flags & SAID == ABORTED
     assert read("common", line.format("FIN")).flags & SAID == 0
+
+
+@pytest.mark.parametrize(("status", "ranged"), [(206, "bytes 0-499/500"), (200, "-")])
+def test_varnishs_word_for_a_hit_says_that_its_bytes_are_those_of_the_answer(status: int, ranged: str) -> None:
+    line = f'203.0.113.9 - - [28/Nov/2026:10:00:00 +0000] "GET /f HTTP/1.1" {status} 500 "-" "curl/8" "{ranged}"'
+    assert read("combined_range", f"{line} hit").flags & (SAID | ANNOUNCED) == ANNOUNCED
+    for other in (" miss", ' "hit"', " HIT", ""):
+        assert read("combined_range", f"{line}{other}").flags & (SAID | ANNOUNCED) == 0
