@@ -262,7 +262,8 @@ def _outgrown(tally: Tally, found: Arrivals) -> bool:
         return False
     heads = HEADER_ALLOWANCE_BYTES if tally.marks & Mark.HEADERS_COUNTED else 0
     end = max(found.answered[-1][1] if found.answered else -1, found.cut_hi, tally.start_aborted - 1)
-    return end >= tally.start_sent + heads
+    # of responses without a place the sum alone is known: it is too much for as many of this size
+    return end >= tally.start_sent + heads or tally.sent > len(tally.ids) * most_sent(tally.start_sent)
 
 
 def _what_lacks(ranges: Ranges, cut_hi: int, total: int | None) -> str:

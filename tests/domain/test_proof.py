@@ -393,6 +393,7 @@ def test_a_200_that_ended_is_not_the_file_of_which_more_was_sent() -> None:
         hit(status=200, sent=5_000_000, flags=ABORTED),
         hit(0, 5_999_999, sent=5_000_000, flags=ABORTED),
         hit(700, 799, sent=100),
+        hit(sent=5_000_000, flags=ENDED),
     ):
         found = delivery_of(page, film)
         assert (found.verdict, found.reason) == ("unknown", "size_changed")
