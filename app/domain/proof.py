@@ -259,11 +259,15 @@ def may_be_compressed(request: str) -> bool:
     >>> may_be_compressed("GET /a.html?x=1"), may_be_compressed("GET /a.mp4"), may_be_compressed("GET /"), may_be_compressed("/a.js.gz")
     (True, False, True, False)
     """
+    name = _last_part(request)
+    return not name or _is_compressed(name)
+
+
+def _last_part(request: str) -> str:
+    """The last part of the path, with one letter before its first dot: many names, few of these."""
     name = request.partition("?")[0].partition("#")[0].rpartition("/")[2]
-    if not name:
-        return True
     begin = name.find(".")
-    return _is_compressed(name if begin < 1 else f"x{name[begin:]}")
+    return name if begin < 1 else f"x{name[begin:]}"
 
 
 def is_page_instead(request: str | None, content_type: str) -> bool:
@@ -281,19 +285,18 @@ def is_page_instead(request: str | None, content_type: str) -> bool:
         content_type[:1] in _PAGES_BEGIN
         and content_type[:21].lower().startswith(_PAGES)
         and request is not None
-        and _is_no_page(request)
+        and _is_no_page(_last_part(request))
     )
 
 
 @lru_cache(maxsize=1 << 12)
-def _is_no_page(request: str) -> bool:
-    kind, encoding = _types().guess_type(request.partition("?")[0].partition("#")[0].rpartition("/")[2], strict=False)
+def _is_no_page(name: str) -> bool:
+    kind, encoding = _types().guess_type(f"/{name}", strict=False)
     return encoding is not None or (kind is not None and not kind.startswith(("text/", "application/xhtml")))
 
 
 @lru_cache(maxsize=1 << 12)
 def _is_compressed(name: str) -> bool:
-    """By what stands behind the first dot of a name: many names, few of these."""
     kind, encoding = _types().guess_type(f"/{name}", strict=False)
     if kind is None or encoding is not None:
         return False

@@ -300,8 +300,11 @@ class _Values:
         are_html = np.array([is_page_instead(_FILM, kind) for kind in kinds.texts])
         if not are_html.any():
             return None
-        are_others = np.array([is_page_instead(REQUESTS[text][0], "text/html") for text in request.texts])
-        found: Bools = are_html[kinds.codes] & are_others[request.codes] & ((statuses == 200) | (statuses == 206))
+        found: Bools = are_html[kinds.codes] & ((statuses == 200) | (statuses == 206))
+        are_others, texts = np.zeros(len(request.values), np.bool_), request.texts
+        for code in np.unique(request.codes[found]).tolist():
+            are_others[code] = is_page_instead(REQUESTS[texts[code]][0], "text/html")
+        found &= are_others[request.codes]
         return found if found.any() else None
 
     def extras(self) -> Extras | None:

@@ -193,7 +193,7 @@ def hit_maker(words: Mapping[Role, Word], its_clients: Clients, fields: str = ""
             range_text = _captured_range(captured)
         if range_text is not None and range_text not in _ABSENT:
             lo, hi, total = _range(range_text)
-        early = sent_text is not None and is_early(sent_text)
+        early = sent_text is not None and sent_text[:1] == "+" and is_early(sent_text)
         sent = None if sent_text is None or early else dash if sent_text == "-" else count(sent_text, "bytes")
         flags |= counts
         if end is not None and ended is not None:
