@@ -285,8 +285,13 @@ def is_page_instead(request: str | None, content_type: str) -> bool:
         content_type[:1] in _PAGES_BEGIN
         and content_type[:21].lower().startswith(_PAGES)
         and request is not None
-        and _is_no_page(_last_part(request))
+        and _names_no_page(request)
     )
+
+
+@lru_cache(maxsize=1 << 14)
+def _names_no_page(request: str) -> bool:
+    return _is_no_page(_last_part(request))
 
 
 @lru_cache(maxsize=1 << 12)
