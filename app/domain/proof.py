@@ -242,10 +242,6 @@ _COMPRESSED_TYPES = frozenset(
 )
 
 
-_PAGES = ("text/html", "application/xhtml+xml")
-_PAGES_BEGIN = frozenset("aAtT")
-
-
 @lru_cache(maxsize=1)
 def _types() -> MimeTypes:
     """Python's own table: the system's differs from machine to machine."""
@@ -280,13 +276,12 @@ def is_page_instead(request: str | None, content_type: str) -> bool:
     >>> is_page_instead("GET /watch", "text/html"), is_page_instead("GET /a.mp4", "video/mp4")
     (False, False)
     """
-    # nearly all types are told by their first letter
-    return (
-        content_type[:1] in _PAGES_BEGIN
-        and content_type[:21].lower().startswith(_PAGES)
-        and request is not None
-        and _names_no_page(request)
-    )
+    return _is_page(content_type) and request is not None and _names_no_page(request)
+
+
+@lru_cache(maxsize=1 << 10)
+def _is_page(content_type: str) -> bool:
+    return content_type[:21].lower().startswith(("text/html", "application/xhtml+xml"))
 
 
 @lru_cache(maxsize=1 << 14)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from app.domain.records import HitFlag
 
@@ -103,6 +104,7 @@ def envoy_flags(text: str) -> int:
     return 0 if _ENVOY_BROKEN.isdisjoint(text.split(",")) else _ABORTED
 
 
+@lru_cache(maxsize=256)
 def is_broken_result(text: str) -> bool:
     """Whether one of CloudFront's detailed results is that of a response that broke, if its status is 200 or 206.
 
