@@ -99,7 +99,9 @@ REASONS = {
     "in_flight": Reason(
         "broke at the end", "all was sent before the connection broke, but the end may not have arrived"
     ),
-    "size_changed": Reason("size changed meanwhile", "the log names different sizes of the file"),
+    "size_changed": Reason(
+        "size changed meanwhile", "the log names different sizes of the file, or more was sent than it has"
+    ),
     "fragmented": Reason("too many pieces", "there were more requests than are kept; what is listed did arrive"),
 }
 """In the order of reports."""
@@ -410,7 +412,7 @@ _HINTS = {
     "encoded": "Responses were compressed, or the log does not say whether they were.",
     "ended_early": "Responses ended as they should, but with fewer bytes than the file has: another file, a broken one, or compressed.",
     "in_flight": "Connections broke after all was sent: the end may not have arrived.",
-    "size_changed": "The log names different sizes of the same file.",
+    "size_changed": "The log names different sizes of the same file, or more was sent than the file has.",
     "fragmented": "There were more requests for a file than are kept.",
 }
 """Why most deliveries are unknown, by the commonest reason."""

@@ -23,7 +23,8 @@ from app.domain.requests import may_change, query_rule
 
 __all__ = [
     "DIGITS_OF_MAX_BYTE", "STATUS_BYTES", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled",
-    "bytes_of", "have_plain_ends", "line_bounds", "numbers_at", "of_length", "rows_at", "status_codes", "statuses_of", "whole_lines",
+    "bytes_of", "coded", "combined", "have_plain_ends", "line_bounds", "numbered", "numbers_at", "of_length", "rows_at", "status_codes", "statuses_of",
+    "whole_lines",
 ]  # fmt: skip
 
 STATUS_BYTES = 3
@@ -377,3 +378,30 @@ def _span(positions: Ints, times: Floats, other: ReadLines) -> tuple[float, floa
         return other.lowest, other.highest, other.disorder_s
     running = np.maximum.accumulate(times)
     return float(times.min()), float(running[-1]), float((running - times).max())
+
+
+def combined(some: Sequence[Texts], lines: int) -> tuple[Ints, list[tuple[str, ...]]]:
+    """For each line the number of its texts, and these, each combination once."""
+    if len(some) == 1:
+        return some[0].codes.astype(np.int64), [(text,) for text in some[0].texts]
+    numbers = np.zeros(lines, np.int64)
+    for texts in some:
+        numbers = numbers * len(texts.values) + texts.codes
+    used, numbers = np.unique(numbers, return_inverse=True)
+    columns = []
+    for texts in reversed(some):
+        used, codes = np.divmod(used, len(texts.values))
+        columns.append(list(map(texts.texts.__getitem__, codes.tolist())))
+    return numbers, list(zip(*reversed(columns), strict=True)) if columns else [()]
+
+
+def numbered(numbers: NDArray[np.integer[Any]], texts: Sequence[str | None]) -> tuple[Texts, Bools]:
+    """A text a line, each text once; and which lines have one."""
+    codes: dict[str, int] = {}
+    code_of = [codes.setdefault("" if text is None else text, len(codes)) for text in texts]
+    has_one = np.array([text is not None for text in texts])[numbers]
+    return coded(np.array(code_of, np.int32)[numbers], [text.encode() for text in codes]), has_one
+
+
+def coded(codes: Any, values: list[bytes]) -> Texts:
+    return Texts(pa.DictionaryArray.from_arrays(codes, pa.array(values, pa.binary())))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.columns.groups import TallyColumns
 from app.domain.deliveries import NO_RANGES, PROBE_HI, UNSURE
+from app.domain.proof import most_sent
 from app.domain.tallies import Mark
 
 __all__ = ["VERDICTS", "JudgedColumns", "are_plain", "judged"]
@@ -70,7 +71,8 @@ def judged(tallies: TallyColumns, sizes: Ints, in_flight_bytes: int) -> JudgedCo
         _END_MISSING,
     )
     ranged[(count == 0) | (tallies.marks & Mark.OFFSETS == 0) | (sized & (end >= total))] = -1
-    from_start = np.where(sized, np.where((body >= total) & (total > 0), _COMPLETE, -1), _SIZE_UNKNOWN)
+    is_whole = (body >= total) & (total > 0) & (body <= most_sent(total))
+    from_start = np.where(sized, np.where(is_whole, _COMPLETE, -1), _SIZE_UNKNOWN)
     from_start[count > 0] = -1
     verdict = np.where(is_ranged, ranged, from_start)
     # a 200 that names no range: what arrived is its file, or what surely was received of it

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
-from app.domain.proof import HEADER_ALLOWANCE_BYTES, Claim, Measure, row_of
+from app.domain.proof import HEADER_ALLOWANCE_BYTES, Claim, Measure, most_sent, row_of
 from app.domain.records import HitFlag
 from app.domain.tallies import ENDED, Mark, Tally
 
@@ -30,6 +30,8 @@ class Arrivals(NamedTuple):
     """A response ended as it should, with fewer bytes than it announced."""
     is_reached: bool = False
     """A response sent all, and broke."""
+    is_changed: bool = False
+    """A 200 sent more than the file has: it was another file."""
 
     def within(self, total: int) -> Arrivals:
         """Of a file of so many bytes; the very same tuples where all lies within."""
@@ -44,9 +46,10 @@ def arrivals_of(tally: Tally, total: int | None, in_flight_bytes: int) -> Arriva
     received, broken = tally.ranges, list(tally.broken)
     is_encoded, is_reached = bool(marks & Mark.ENCODED), bool(marks & Mark.REACHED)
     is_compressible, is_contradicted = bool(marks & Mark.COMPRESSIBLE), bool(marks & Mark.CONTRADICTED)
+    is_changed = total is not None and max(tally.start_sent, tally.start_aborted) > most_sent(total)
     of_start = int(HitFlag.ENDED) if marks & Mark.START_ENDED else 0
     for body, flags in ((tally.start_sent, of_start), (tally.start_aborted, int(HitFlag.ABORTED))):
-        if body < 0:
+        if body < 0 or (total is not None and body > most_sent(total)):
             continue
         if total is None:
             if body and not is_compressible:
@@ -81,7 +84,7 @@ def arrivals_of(tally: Tally, total: int | None, in_flight_bytes: int) -> Arriva
         sent = byteranges.union(received, byteranges.normalise(broken))
         surely = [(lo, hi - doubtful_bytes) for lo, hi in broken if hi - doubtful_bytes >= lo]
         received = byteranges.union(received, byteranges.normalise(surely))
-    is_placeless = bool(marks & (Mark.BYTES_ONLY | Mark.FRAGMENTED)) or is_encoded or is_contradicted
+    is_placeless = bool(marks & (Mark.BYTES_ONLY | Mark.FRAGMENTED)) or is_encoded or is_contradicted or is_changed
     is_placeless |= total is None and is_compressible and bool(marks & (Mark.START | Mark.START_ABORTED))
     answered = byteranges.union(sent, answered)
-    return Arrivals(received, sent, answered, cut_hi, is_encoded, is_placeless, is_contradicted, is_reached)
+    return Arrivals(received, sent, answered, cut_hi, is_encoded, is_placeless, is_contradicted, is_reached, is_changed)

@@ -5,7 +5,7 @@ What each hit adds says the table proof.ROWS. Then, by the first rule that fits:
 | # | known | verdict | reason | evidence |
 |---|---|---|---|---|
 | 0 | more hits came than are kept | unknown | fragmented | ranges |
-| 1 | hits name different totals | unknown | size_changed | ranges |
+| 1 | hits name different totals, or a 200 sent more than the file has | unknown | size_changed | ranges |
 | 2 | all of the file surely was received | complete | | ranges |
 | 3 | all of it was sent, some by responses that broke and were resumed | complete; strict: unknown | in_flight | resumed |
 | 4 | no size, but a 200 that ended as it should, or one range from byte 0 to the last byte that anybody was sent | complete | | ranges |
@@ -27,7 +27,7 @@ from __future__ import annotations
 from app.domain import byteranges
 from app.domain.arrivals import Arrivals, arrivals_of
 from app.domain.byteranges import Ranges
-from app.domain.proof import Proof
+from app.domain.proof import HEADER_ALLOWANCE_BYTES, Proof, most_sent
 from app.domain.records import Delivery, hex_ids
 from app.domain.sizes import LearnedSize
 from app.domain.tallies import ENDED, Mark, Tally
@@ -135,7 +135,7 @@ def _shortcut(tally: Tally, total: int | None, in_flight_bytes: int) -> _Judged 
         return None
     body = tally.start_sent
     if total is not None:
-        return (((0, total - 1),), (), (), _COMPLETE, marks, False) if body >= total > 0 else None
+        return (((0, total - 1),), (), (), _COMPLETE, marks, False) if most_sent(total) >= body >= total > 0 else None
     if body <= 0 or marks & Mark.COMPRESSIBLE:
         return (), (), (), _SIZE_UNKNOWN, marks, False
     surely = max(0, body - in_flight_bytes)
@@ -218,6 +218,8 @@ def _judged(tally: Tally, found: Arrivals, total: int | None, strict: bool, may_
         return "unknown", "size_changed", "ranges"
     if may_be_whole and _is_whole(tally, found, found.received, total):
         return _COMPLETE
+    if found.is_changed or (total is None and _outgrown(tally, found)):
+        return "unknown", "size_changed", "ranges"
     if may_be_whole and found.sent is not found.received and _is_whole(tally, found, found.sent, total):
         return ("unknown", "in_flight", "ranges") if strict else ("complete", None, "resumed")
     if found.is_encoded:
@@ -242,9 +244,9 @@ def _judged(tally: Tally, found: Arrivals, total: int | None, strict: bool, may_
 def _is_whole(tally: Tally, found: Arrivals, ranges: Ranges, total: int | None) -> bool:
     if total is not None:
         if not total:
-            return bool(tally.marks & (_FROM_START | Mark.ENCODED))
+            return bool(tally.marks & (_FROM_START | Mark.ENCODED)) and not found.is_changed
         return len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= total - 1
-    if tally.marks & ENDED:
+    if tally.marks & ENDED and not _outgrown(tally, found):
         return True
     # without a size: one range from 0, unless it is a probe or ends before another response; a 200 shows no end
     if not tally.marks & Mark.OFFSETS or len(ranges) != 1 or ranges[0][0] != 0:
@@ -252,6 +254,16 @@ def _is_whole(tally: Tally, found: Arrivals, ranges: Ranges, total: int | None) 
     ranged = max((hi for some in (tally.ranges[-1:], tally.broken, tally.answered[-1:]) for _, hi in some), default=-1)
     last = max(found.answered[-1][1], found.cut_hi, tally.start_sent - 1, tally.start_aborted - 1)
     return min(ranges[0][1], ranged) >= last and last > PROBE_HI
+
+
+def _outgrown(tally: Tally, found: Arrivals) -> bool:
+    """Whether something was sent beyond the end of a 200 that ended as it should: the two were not of one file."""
+    if not tally.marks & Mark.START_ENDED:
+        return False
+    heads = HEADER_ALLOWANCE_BYTES if tally.marks & Mark.HEADERS_COUNTED else 0
+    end = max(found.answered[-1][1] if found.answered else -1, found.cut_hi, tally.start_aborted - 1)
+    # of responses without a place the sum alone is known: it is too much for as many of this size
+    return end >= tally.start_sent + heads or tally.sent > len(tally.ids) * most_sent(tally.start_sent)
 
 
 def _what_lacks(ranges: Ranges, cut_hi: int, total: int | None) -> str:

@@ -168,7 +168,7 @@ HIT = Table(
         Kind.SMALL,
         "sum of 1: `bytes_sent` counts response headers, too; 2: the server saw the response break off; 4: it saw it end as "
         "it should; 8: `bytes_sent` is the size of the answer, whatever was sent; 16: HTTP/2 or later; 32: a content "
-        "encoding is named; 64: it is named and none; 128: several ranges in one response",
+        "encoding is named; 64: it is named and none; 128: several ranges in one response, or an HTML page in the place of a film or the like",
     ),
     Field(
         "extras",

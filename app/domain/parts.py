@@ -11,7 +11,7 @@ from app.domain.tallies import Mark, Part
 __all__ = ["part_of"]
 
 _ABORTED, _ENDED, _HTTP2, _PLAIN = map(int, (HitFlag.ABORTED, HitFlag.ENDED, HitFlag.HTTP2, HitFlag.PLAIN))
-_ENCODED, _MULTIPART, _HEADERS_COUNTED = map(int, (HitFlag.ENCODED, HitFlag.MULTIPART, HitFlag.HEADERS_COUNTED))
+_ENCODED, _PLACELESS, _HEADERS_COUNTED = map(int, (HitFlag.ENCODED, HitFlag.PLACELESS, HitFlag.HEADERS_COUNTED))
 _WHOLE_RANGE = Mark.OFFSETS | Mark.SENT
 _make = tuple.__new__  # a named tuple's own constructor takes twice as long
 
@@ -85,7 +85,7 @@ def _ranged(request: str, lo: int, hi: int, sent: int | None, flags: int) -> tup
         return lo, last, bytes_sent, marks, hi if last < hi else -1
     if claim == Claim.CONTRADICTED:
         return 0, -1, bytes_sent, Mark.SENT | Mark.CONTRADICTED, -1
-    return _without_positions(request, sent, flags, not flags & _MULTIPART)
+    return _without_positions(request, sent, flags, not flags & _PLACELESS)
 
 
 def _without_positions(request: str, sent: int | None, flags: int, is_encoded: bool) -> tuple[int, int, int, int, int]:

@@ -62,8 +62,8 @@ class HitFlag(IntFlag):
     """The line names a content encoding other than identity."""
     PLAIN = 64
     """The line names the content encoding, and it is identity or none."""
-    MULTIPART = 128
-    """The response carries several ranges (multipart/byteranges)."""
+    PLACELESS = 128
+    """The body is no range of the file: several ranges (multipart/byteranges), or an HTML page in the place of a film or the like."""
     UNSIZED = 256
     """A 200 whose response named no length (chunked), by a server that calls it ended though its origin broke off."""
 

@@ -26,7 +26,7 @@ AGREEING_CLIENTS = 2
 """So many clients were sent the same number of bytes, and nobody was sent more."""
 _END_S = 253_402_300_800
 """The year 10000: no calendar writes it."""
-_TELLS_NO_BODY = int(HitFlag.ENCODED | HitFlag.MULTIPART)
+_TELLS_NO_BODY = int(HitFlag.ENCODED | HitFlag.PLACELESS)
 _COUNTS_NO_BODY = int(HitFlag.ABORTED | HitFlag.ANNOUNCED | HitFlag.HEADERS_COUNTED | HitFlag.UNSIZED | _TELLS_NO_BODY)
 
 

@@ -32,6 +32,9 @@ TEXTS = {
     "nginx:$msec|$remote_addr|$request_method|$request_uri|$status|$sent_http_content_length|$sent_http_content_type": (
         "1596213967.250|203.0.113.9|GET|/a?b=1|200|500|multipart/byteranges; boundary=1"
     ),
+    'nginx:$remote_addr [$time_iso8601] "$request" $status $body_bytes_sent "$sent_http_content_range" $sent_http_content_length "$sent_http_content_type"': (
+        f'203.0.113.9 [2020-07-31T16:46:07+00:00] "GET /film.mp4 HTTP/1.1" 206 100 {RANGE} 100 "text/html; charset=utf-8"'
+    ),
     'nginx:{"t":"$time_iso8601","c":"$remote_addr","x":"$http_x_forwarded_for","r":"$request","s":$status,"b":$body_bytes_sent,"d":$request_time}': (
         '{"t":"2020-07-31T16:46:07+00:00","c":"10.0.0.1","x":"203.0.113.9, 10.0.0.2","r":"GET /a HTTP/1.1","s":200,"b":500,"d":0.003}'
     ),

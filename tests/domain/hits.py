@@ -29,7 +29,7 @@ FLAGS = [
         HitFlag.ANNOUNCED | HitFlag.ENDED,
         HitFlag.HTTP2 | HitFlag.ABORTED,
         HitFlag.ENCODED,
-        HitFlag.MULTIPART,
+        HitFlag.PLACELESS,
     )
 ]
 """What lines say of their responses."""

@@ -96,7 +96,7 @@ def test_a_size_that_a_line_names_needs_nobody_else_and_two_of_them_are_none() -
 
 
 @pytest.mark.parametrize(
-    "flag", [HitFlag.ABORTED, HitFlag.ENCODED, HitFlag.ANNOUNCED, HitFlag.HEADERS_COUNTED, HitFlag.MULTIPART]
+    "flag", [HitFlag.ABORTED, HitFlag.ENCODED, HitFlag.ANNOUNCED, HitFlag.HEADERS_COUNTED, HitFlag.PLACELESS]
 )
 def test_hits_whose_bytes_are_not_those_of_the_file_tell_no_size(flag: HitFlag) -> None:
     assert learned(sent(1, 1000, flags=flag), sent(2, 1000, flags=flag)) == {}

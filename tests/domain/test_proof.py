@@ -12,14 +12,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.domain import deliveries
-from app.domain.proof import HEADER_ALLOWANCE_BYTES, IN_FLIGHT_BYTES, ROWS, Measure, Proof, may_be_compressed, row_of
+from app.domain.proof import (
+    HEADER_ALLOWANCE_BYTES,
+    IN_FLIGHT_BYTES,
+    ROWS,
+    Measure,
+    Proof,
+    may_be_compressed,
+    most_sent,
+    row_of,
+)
 from app.domain.records import Delivery, HitFlag, Parsed
 from tests.domain.hits import FLAGS, delivery_of, hit
 from tests.properties import examples
 from tests.together import together
 
 ABORTED, ENDED, ANNOUNCED, HTTP2 = HitFlag.ABORTED, HitFlag.ENDED, HitFlag.ANNOUNCED, HitFlag.HTTP2
-WITH_HEADERS, ENCODED, MULTIPART, PLAIN = HitFlag.HEADERS_COUNTED, HitFlag.ENCODED, HitFlag.MULTIPART, HitFlag.PLAIN
+WITH_HEADERS, ENCODED, MULTIPART, PLAIN = HitFlag.HEADERS_COUNTED, HitFlag.ENCODED, HitFlag.PLACELESS, HitFlag.PLAIN
 UNSIZED = HitFlag.UNSIZED
 PAGE = "GET /a.html"
 DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "deliveries.md"
@@ -33,6 +42,7 @@ def said(found: Delivery) -> Said:
 
 
 WHOLE: Said = ("complete", None, "ranges", [[0, 99]], [])
+WHOLE_OF_1000: Said = ("complete", None, "ranges", [[0, 999]], [])
 
 
 def broken(missing: list[list[int]]) -> Said:
@@ -354,6 +364,41 @@ def test_the_size_in_an_encoded_answer_is_not_that_of_the_file() -> None:
     plain = hit(0, 999, sent=1000, total=1000)
     encoded = hit(0, 99, sent=100, total=100, flags=ENCODED)
     assert said(delivery_of(plain, encoded)) == ("complete", None, "ranges", [[0, 999]], [])
+
+
+def test_a_200_that_sent_more_than_the_file_has_was_another_file() -> None:
+    """The file was replaced, or each download has other advertisements in it: nobody knows how large that one was."""
+    most = most_sent(1000)
+    for flags in (0, WITH_HEADERS, ENDED, ABORTED, ABORTED | ENDED):
+        found = delivery_of(
+            hit(0, 499, sent=500 + bool(flags), total=1000), hit(status=200, sent=most + 2, flags=flags)
+        )
+        assert said(found) == ("unknown", "size_changed", "ranges", [[0, 499]], [])
+        assert found.doubtful == [[500, 999]]
+    assert delivery_of(hit(status=200, sent=most)).reason == "size_unknown"
+    assert delivery_of(hit(status=200, sent=most), size=1000).verdict == "complete", "heads and frames may be counted"
+    assert delivery_of(hit(status=200, sent=most + 1), size=1000).reason == "size_changed"
+    assert delivery_of(hit(status=200, sent=most + 1), size=0).reason == "size_changed"
+
+
+def test_ranges_of_one_size_are_whole_whatever_another_file_sent_beside_them() -> None:
+    ranges = [hit(0, 499, sent=500, total=1000), hit(500, 999, sent=500, total=1000)]
+    assert said(delivery_of(*ranges, hit(status=200, sent=1_000_000))) == WHOLE_OF_1000
+
+
+def test_a_200_that_ended_is_not_the_file_of_which_more_was_sent() -> None:
+    """A page that asks for consent, then the film, which broke."""
+    page = hit(status=200, sent=500, flags=ENDED)
+    for film in (
+        hit(status=200, sent=5_000_000, flags=ABORTED),
+        hit(0, 5_999_999, sent=5_000_000, flags=ABORTED),
+        hit(700, 799, sent=100),
+        hit(sent=5_000_000, flags=ENDED),
+    ):
+        found = delivery_of(page, film)
+        assert (found.verdict, found.reason) == ("unknown", "size_changed")
+    assert delivery_of(page, hit(status=200, sent=400, flags=ABORTED)).verdict == "complete"
+    assert delivery_of(page, hit(status=200, sent=5_000_000, flags=ENDED)).ranges == [[0, 4_999_999]]
 
 
 # -- all of it, against sets

@@ -52,7 +52,7 @@ RANGED: st.SearchStrategy[tuple[Any, ...]] = st.builds(
 )  # fmt: skip
 FROM_START: st.SearchStrategy[tuple[Any, ...]] = st.builds(
     lambda time, client, request, sent: (time, client, "agent", request, "GET", 200, None, None, sent, None, 0, {}),
-    TIMES, CLIENTS, st.sampled_from(["GET /c.mp4", "GET /d.html"]), st.sampled_from([None, 0, 1, 4, 31, 40]),
+    TIMES, CLIENTS, st.sampled_from(["GET /c.mp4", "GET /d.html"]), st.sampled_from([None, 0, 1, 4, 31, 40, 20_000]),
 )  # fmt: skip
 HIT = RANGED | RANGED | FROM_START | ODD
 TABLES = st.lists(st.lists(HIT, min_size=1, max_size=12), min_size=1, max_size=4)

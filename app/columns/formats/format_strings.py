@@ -24,7 +24,10 @@ from app.columns.blocks import (
     LineColumns,
     Texts,
     assembled,
+    coded,
+    combined,
     line_bounds,
+    numbered,
     statuses_of,
 )
 from app.columns.formats.spans import SpanPlaces, found_in
@@ -36,11 +39,14 @@ from app.domain.formats.clients import clients
 from app.domain.formats.format_strings import CLOCKS, OPTIONAL, LineSpans, Role, compiled, date_reader, hit_maker
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import FUTURE_S
+from app.domain.proof import is_page_instead
 from app.domain.records import HitFlag, Parsed
 
 __all__ = ["read_block"]
 
 _HTTP2, _ENCODED = int(HitFlag.HTTP2), int(HitFlag.ENCODED)
+_PLACELESS = int(HitFlag.PLACELESS)
+_FILM = "GET /film.mp4"
 _TOO_LARGE = -2
 _HEAD_CHARS = {"clf": 17, "iso": 16}
 T = TypeVar("T")
@@ -77,6 +83,11 @@ def read_block(
     flags = values.flags(request)
     lo, hi, total, is_range = values.ranges()
     total, is_total = values.totals(total, request, codes, flags)
+    pages = values.pages(request, codes)
+    if pages is not None:
+        lo, hi, total = np.where(pages, 0, lo), np.where(pages, -1, hi), np.where(pages, -1, total)
+        flags = np.where(pages, flags | _PLACELESS, flags)
+        is_range, is_total = is_range | pages, is_total | pages
     plain = (times <= arrived + FUTURE_S) & (codes >= 0) & is_request & is_client & is_sent & is_range & is_total
     return assembled(
         block,
@@ -122,11 +133,11 @@ class _Values:
         return [role for role in roles if role in self._spans]
 
     def _constant(self, text: str) -> Texts:
-        return _coded(np.zeros(self._lines, np.int32), [text.encode()])
+        return coded(np.zeros(self._lines, np.int32), [text.encode()])
 
     def _made(self, some: Sequence[tuple[Role, Texts]], line: str | None = None) -> tuple[Ints, list[Parsed | None]]:
         """For each line the number of a hit that has these texts alone; and the hits, None where there is none."""
-        numbers, combinations = _combined([texts for _, texts in some], self._lines)
+        numbers, combinations = combined([texts for _, texts in some], self._lines)
         hits: list[Parsed | None] = []
         for each in combinations:
             row = _NO_TEXTS.copy()
@@ -172,7 +183,7 @@ class _Values:
             return first[time] + second[rest[0]] if rest else first[time]
 
         some = [self._texts(role) for role in self._there(Role.TIME, Role.REST)]
-        numbers, combinations = _combined(some, self._lines)
+        numbers, combinations = combined(some, self._lines)
         return np.array(_read_each(read, combinations, np.nan))[numbers]
 
     def _dates(self) -> Floats:
@@ -185,7 +196,7 @@ class _Values:
         if has_fraction:
             some.append(self._texts(Role.FRACTION))
             are_digits = re.compile(self._layout.spans[self._spans[Role.FRACTION]].form).fullmatch
-        numbers, combinations = _combined(some, self._lines)
+        numbers, combinations = combined(some, self._lines)
         read_date = date_reader(list(self._layout.dates))
 
         def read(texts: tuple[str, ...]) -> float:
@@ -213,16 +224,16 @@ class _Values:
             texts = self._texts(Role.CLIENT)
             written, of = texts.texts, clients(self._options.trusted_proxies).of
             read = _read_each(of.__getitem__, written, None)
-            return (texts, np.ones(self._lines, np.bool_)) if read == written else _numbered(texts.codes, read)
+            return (texts, np.ones(self._lines, np.bool_)) if read == written else numbered(texts.codes, read)
         numbers, hits = self._of(Role.CLIENT, Role.FORWARDED)
-        return _numbered(numbers, [None if hit is None else hit.ip_address for hit in hits])
+        return numbered(numbers, [None if hit is None else hit.ip_address for hit in hits])
 
     def requests(self) -> tuple[Texts, Bools]:
         """As a line holds them that writes them in one, and which lines have one that is read so."""
         if Role.REQUEST in self._spans:
             return self._texts(Role.REQUEST), np.ones(self._lines, np.bool_)
         numbers, hits = self._of(Role.METHOD, Role.TARGET, Role.QUERY)
-        return _numbered(
+        return numbered(
             numbers,
             [
                 None if hit is None or hit.request is None or REQUESTS[hit.request] != (hit.request, hit.method, 0) else hit.request
@@ -280,6 +291,21 @@ class _Values:
         tells = (total < 0) & (statuses == 200) & (flags & _ENCODED == 0) & is_get
         return np.where(tells, sizes, total), ~tells | (sizes > _TOO_LARGE)
 
+    def pages(self, request: Texts, statuses: Ints) -> Bools | None:
+        """Which lines answer a page in the place of something else; None where none does."""
+        if Role.CONTENT_TYPE not in self._spans:
+            return None
+        kinds = self._texts(Role.CONTENT_TYPE)
+        are_html = np.array([is_page_instead(_FILM, kind) for kind in kinds.texts])
+        if not are_html.any():
+            return None
+        found: Bools = are_html[kinds.codes] & ((statuses == 200) | (statuses == 206))
+        are_others, texts = np.zeros(len(request.values), np.bool_), request.texts
+        for code in np.unique(request.codes[found]).tolist():
+            are_others[code] = is_page_instead(REQUESTS[texts[code]][0], "text/html")
+        found &= are_others[request.codes]
+        return found if found.any() else None
+
     def extras(self) -> Extras | None:
         """The optional fields that are wanted."""
         wanted = chosen_extras(self._options.fields)
@@ -290,33 +316,6 @@ class _Values:
             return None
         numbers, hits = self._of(*roles)
         return Extras(numbers, [{} if hit is None else hit.extras for hit in hits])
-
-
-def _combined(some: Sequence[Texts], lines: int) -> tuple[Ints, list[tuple[str, ...]]]:
-    """For each line the number of its texts, and these, each combination once."""
-    if len(some) == 1:
-        return some[0].codes.astype(np.int64), [(text,) for text in some[0].texts]
-    numbers = np.zeros(lines, np.int64)
-    for texts in some:
-        numbers = numbers * len(texts.values) + texts.codes
-    used, numbers = np.unique(numbers, return_inverse=True)
-    columns = []
-    for texts in reversed(some):
-        used, codes = np.divmod(used, len(texts.values))
-        columns.append(list(map(texts.texts.__getitem__, codes.tolist())))
-    return numbers, list(zip(*reversed(columns), strict=True)) if columns else [()]
-
-
-def _numbered(numbers: NDArray[np.integer[Any]], texts: Sequence[str | None]) -> tuple[Texts, Bools]:
-    """A text a line, each text once; and which lines have one."""
-    codes: dict[str, int] = {}
-    code_of = [codes.setdefault("" if text is None else text, len(codes)) for text in texts]
-    has_one = np.array([text is not None for text in texts])[numbers]
-    return _coded(np.array(code_of, np.int32)[numbers], [text.encode() for text in codes]), has_one
-
-
-def _coded(codes: Any, values: list[bytes]) -> Texts:
-    return Texts(pa.DictionaryArray.from_arrays(codes, pa.array(values, pa.binary())))
 
 
 def _with(column: NDArray[Any], places: Ints, values: NDArray[Any]) -> NDArray[Any]:

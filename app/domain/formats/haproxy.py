@@ -2,7 +2,8 @@
 
 `option httpslog` writes the state of TLS behind it.
 
-Captured headers stand in braces: one that is a Content-Range is the range, one that is written as a product is the agent.
+Captured headers stand in braces, those of the request before those of the response: one that is a Content-Range is the range, one
+that is written as a product is the agent. Where both are captured, the range is one of the response's: a client writes the others.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 from app.domain.extras import duration_s, extras_reader
 from app.domain.formats.base import Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients, without_port
-from app.domain.formats.endings import ending_flags
+from app.domain.formats.endings import termination_flags
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
-from app.domain.formats.values import REQUESTS, STATUSES, content_range, headers_counted, matched
+from app.domain.formats.values import REQUESTS, STATUSES, content_range, headers_counted, is_early, matched
+from app.domain.records import HitFlag
 
 __all__ = ["FORMAT"]
 
@@ -30,7 +32,12 @@ _LINE = re.compile(
     r"((?:\{[^{}]*+\} *+){0,2})\"(.*?)(?:\"(?: ++[0-9]++/[0-9A-Fa-f]++/[0-9]++/[0-9]++/[01] ++\S*+)?)?",
     re.DOTALL,
 )
+_ENDED, _ANNOUNCED = int(HitFlag.ENDED), int(HitFlag.ANNOUNCED)
 _PRODUCT = re.compile(r"[A-Za-z][\w.+-]*/[0-9][^|{}]*|Mozilla/.*")
+
+
+def _texts(braces: str) -> list[str]:
+    return braces.strip("{} ").split("|")
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
@@ -45,16 +52,19 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         ip_address = its_clients.of[without_port(client)]
         request, method, flags = REQUESTS[request_text]
         code = STATUSES["000" if status == "-1" else status]
-        # with `+` the line was written before the response was over
-        bytes_sent, counted = headers_counted("-" if sent.startswith("+") else sent)
-        flags |= counted | (ending_flags(state, False, True) or 0)
+        flags |= termination_flags(state)
+        if is_early(sent):
+            bytes_sent, flags = None, flags & ~_ENDED | _ANNOUNCED
+        else:
+            bytes_sent, counted = headers_counted(sent)
+            flags |= counted
         extras = extras_of(duration_s=duration_s(duration, 1000))
         user_agent, lo, hi, total = "-", None, None, None
-        for text in captured.replace("}", "|").replace("{", "|").split("|"):
+        asked, parted, answered = captured.partition("} {")
+        for text in _texts(answered if parted else asked):
             if text[:5].lower() == "bytes":
                 lo, hi, total = content_range(text)
-            elif user_agent == "-" and _PRODUCT.fullmatch(text):
-                user_agent = text
+        user_agent = next(filter(_PRODUCT.fullmatch, _texts(asked)), "-")
         return time, ip_address, user_agent, request, method, code, lo, hi, bytes_sent, total, flags, extras
 
     return behind_prefix(parse, options.heads)

@@ -74,6 +74,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "response.headers.content-encoding", "res.headers.content-encoding", "response_headers.content-encoding",
         "http.response.header.content-encoding", "response.content_encoding", "response.contentEncoding",
     ),
+    "compression_ratio": ("compression_ratio", "gzip_ratio", "GzipRatio", "EdgeResponseCompressionRatio"),
     "content_type": (
         "content_type", "sent_http_content_type", "resp_headers.Content-Type", "response.headers.Content-Type",
         "http.response.mime_type", "downstream_Content-Type", "sc-content-type",

@@ -26,25 +26,30 @@ from app.domain.formats.values import (
     content_range,
     content_type_flags,
     count,
+    is_early,
     joined_request,
     not_as,
+    plain_number,
     protocol_flags,
+    ratio_flags,
     shown,
 )
 from app.domain.formats.wrapped import requests_in
+from app.domain.proof import is_page_instead
 from app.domain.records import HitFlag
 
 __all__ = ["FORMAT", "RecordParser"]
 
 _HEADERS_COUNTED, _HTTP2, _ENCODED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.HTTP2), int(HitFlag.ENCODED)
-_ANNOUNCED, _UNSIZED = int(HitFlag.ANNOUNCED), int(HitFlag.UNSIZED)
+_ANNOUNCED, _UNSIZED, _ENDED = int(HitFlag.ANNOUNCED), int(HitFlag.UNSIZED), int(HitFlag.ENDED)
+_PLACELESS = int(HitFlag.PLACELESS)
 _EXAMPLE = """\
 {"time": "2020-07-31T16:46:07Z", "ip_address": "203.0.113.9", "user_agent": "curl/8.5.0", "request": "GET /films/1.mp4 HTTP/1.1", "status": 206, "range": "0-289"}
 {"@timestamp": "2020-07-31T18:46:09.5+02:00", "client": {"ip": "203.0.113.9"}, "user_agent": {"original": "curl/8.5.0"}, "http": {"request": {"method": "GET"}, "response": {"status_code": 206, "body": {"bytes": 289}}}, "url": {"path": "/films/1.mp4"}, "content_range": "bytes 290-578/579"}
 {"ts": 1596213971.25, "request": {"remote_ip": "203.0.113.9", "method": "GET", "uri": "/films/2.mp4", "headers": {"User-Agent": ["curl/8.5.0"]}}, "status": 200, "size": 1157}"""
 
 # numbers stay text: whatever their length, they go the way of numbers in any other format
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=plain_number, parse_constant=str)
 _DECODE, _DECODE_FIRST = _DECODER.decode, _DECODER.raw_decode
 _EDGES_OF_ARRAY = frozenset({"[", "]", "],", '{"records":[', '{"records": [', "]}"})
 _VERSION_2 = re.compile(r"[23](?:\.[0-9.]+)?")
@@ -154,8 +159,11 @@ class RecordParser:
             status = _status_elsewhere(record)
         code = 200 if status is None else STATUSES[status]
         lo, hi, total = _range(said)
-        flags |= _facts(said)
-        sent, kind = self._sent(said)
+        flags |= _facts(said, profile)
+        early = is_early(said.get("bytes_sent") or said.get("all_bytes_sent") or "")
+        sent, kind = (None, _ANNOUNCED) if early else self._sent(said)
+        if early:
+            flags &= ~_ENDED
         if profile is not None and profile.announced and self._kind is None:
             kind = _ANNOUNCED
         if profile is not None and profile.frames_counted and flags & _HTTP2 and not kind:
@@ -170,6 +178,8 @@ class RecordParser:
         size = get("total_bytes")
         if size is not None:
             total = count(size, "the size")
+        if code in (200, 206) and is_page_instead(request, get("content_type") or ""):
+            flags, lo, hi, total = flags | _PLACELESS, None, None, None
         if kind == _HEADERS_COUNTED and profile is None and self._kind is None:
             kind = _kind_of_unknown(sent, _announced(lo, hi, total), self._has_heads)
         extras = NO_EXTRAS if self._extras_of is None else _extras(self._extras_of, said)
@@ -275,15 +285,18 @@ def _ends(text: str) -> tuple[int | None, int | None]:
         return None, None
 
 
-def _facts(said: Said) -> int:
+def _facts(said: Said, profile: Profile | None) -> int:
     """The flags of what the line says of the response."""
     flags = 0
     ended = said.get("ended")
     if ended is not None:
-        flags = ending_of_field(ended)
+        flags = ending_of_field(ended, profile is not None and profile.name == "envoy")
     encoding = said.get("content_encoding")
     if encoding is not None:
         flags |= ENCODINGS[encoding]
+    ratio = said.get("compression_ratio")
+    if ratio is not None:
+        flags |= ratio_flags(ratio)
     kind = said.get("content_type")
     return flags if kind is None else flags | content_type_flags(kind)
 

@@ -135,7 +135,7 @@ PROFILES: dict[str, Profile] = {
                 "status": ("response_code",),
                 "protocol": ("protocol",),
                 "forwarded": ("x_forwarded_for", "x-forwarded-for"),
-                "ended": ("response_flags",),
+                "ended": ("response_flags", "response_flags_long", "responseFlags", "responseFlagsLong"),
                 "duration_ms": ("duration",),
                 # Envoy counts the body alone
                 "bytes_sent": ("bytes_sent",),
@@ -310,7 +310,13 @@ PROFILES: dict[str, Profile] = {
         Profile(
             "cloudfront",
             ("x-edge-location|x-edge-result-type", "cs-uri-stem"),
-            {"lo": ("sc-range-start",), "hi": ("sc-range-end",), "bytes_sent": _NONE, "all_bytes_sent": ("sc-bytes",)},
+            {
+                "lo": ("sc-range-start",),
+                "hi": ("sc-range-end",),
+                "bytes_sent": _NONE,
+                "all_bytes_sent": ("sc-bytes",),
+                "ended": ("x-edge-detailed-result-type", "x-edge-result-type"),
+            },
             agent_is_encoded=True,
         ),
         Profile(

@@ -14,7 +14,7 @@ from app.domain.cmcd import CMCD, CMCD_PREFIX, read_cmcd
 from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BadLine
 from app.domain.formats.clients import Clients, addresses_of
-from app.domain.formats.endings import WIN32_BROKEN
+from app.domain.formats.endings import WIN32_BROKEN, is_broken_result
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS, epoch_time
 from app.domain.formats.values import (
     CONTENT_TYPES,
@@ -26,13 +26,13 @@ from app.domain.formats.values import (
     joined_request,
     number,
 )
+from app.domain.proof import is_page_instead
 from app.domain.records import HitFlag
 
 __all__ = ["ColumnReader"]
 
 _HEADERS_COUNTED, _ANNOUNCED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.ANNOUNCED)
-_ABORTED, _ENCODED = int(HitFlag.ABORTED), int(HitFlag.ENCODED)
-_CLIENT_WENT = frozenset({"ClientCommError", "ClientHungUpRequest"})
+_ABORTED, _ENCODED, _PLACELESS = int(HitFlag.ABORTED), int(HitFlag.ENCODED), int(HitFlag.PLACELESS)
 _CMCD_HEADERS = ("object", "request", "session", "status")
 _FIRST_OF = {
     "date": ("date",),
@@ -151,6 +151,8 @@ class ColumnReader:
         if encoding != "-":
             flags |= ENCODINGS[encoding]
             total = None if flags & _ENCODED and lo is None else total
+        if status in (200, 206) and is_page_instead(request, content_type):
+            flags, lo, hi, total = flags | _PLACELESS, None, None, None
         if self._any_result and self._aborted(columns, status):
             flags |= _ABORTED
         extras = NO_EXTRAS if self._extras_of is None else self._extras(self._extras_of, columns)
@@ -206,6 +208,6 @@ class ColumnReader:
     def _aborted(self, columns: list[str], status: int) -> bool:
         """CloudFront: the result turned into an error after the response had begun, or its detail says who hung up."""
         detail, win32, result, response_result = self._of_endings(columns)
-        if detail in _CLIENT_WENT or win32 in WIN32_BROKEN:
+        if win32 in WIN32_BROKEN or (status in (0, 200, 206) and is_broken_result(detail)):
             return True
         return result == "Error" and (status in (200, 206) or response_result not in ("Error", "-"))

@@ -17,6 +17,7 @@ from app.domain.formats.endings import ending_flags
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import epoch_time
 from app.domain.formats.values import (
+    ENCODINGS,
     STATUSES,
     content_range,
     content_type_flags,
@@ -24,8 +25,12 @@ from app.domain.formats.values import (
     joined_request,
     matched,
 )
+from app.domain.proof import is_page_instead
+from app.domain.records import HitFlag
 
 __all__ = ["FORMAT"]
+
+_PLACELESS = int(HitFlag.PLACELESS)
 
 _EXAMPLE = """\
 1596213967.123    290 203.0.113.9 TCP_MISS/206 732 GET http://example.com/films/1.mp4 - HIER_DIRECT/192.0.2.1 video/mp4
@@ -35,6 +40,7 @@ _LINE = re.compile(
     re.DOTALL,
 )
 _AGENT = re.compile(r"(?:\[|%0[aA]|\\n|\n)User-Agent: ?(.*?)(?:%0[dD]|\\r|\r|\\n|\n|\]|\Z)", re.IGNORECASE | re.DOTALL)
+_ENCODING = re.compile(r"Content-Encoding:(?: |%20)*([A-Za-z][\w-]*)", re.IGNORECASE)
 _RANGE = re.compile(r"Content-Range:(?: |%20)*(bytes[ %20]+[0-9]+-[0-9]+/[0-9*]+)", re.IGNORECASE)
 
 
@@ -55,10 +61,16 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         lo = hi = total = None
         user_agent = "-"
         if more:
-            if agent := _AGENT.search(more):
+            # a bracket inside of one is encoded: what a client sent is none of the response's
+            asked, _, answered = more.rpartition("] [")
+            if agent := _AGENT.search(asked or more):
                 user_agent = unquote(agent[1], errors="backslashreplace")
-            if answered := _RANGE.search(more):
-                lo, hi, total = content_range(answered[1].replace("%20", " "))
+            if ranged := _RANGE.search(answered):
+                lo, hi, total = content_range(ranged[1].replace("%20", " "))
+            if encoding := _ENCODING.search(answered):
+                flags |= ENCODINGS[encoding[1]]
+        if code in (200, 206) and is_page_instead(request, kind):
+            flags, lo, hi, total = flags | _PLACELESS, None, None, None
         return time, ip_address, user_agent, request, method, code, lo, hi, bytes_sent, total, flags, extras
 
     return behind_prefix(parse, options.heads)

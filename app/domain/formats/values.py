@@ -7,6 +7,7 @@ length that Python turns into an integer; longer ones are bad_range.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from urllib.parse import unquote
 
 from app.domain.formats.base import BadLine
@@ -14,12 +15,12 @@ from app.domain.formats.remembered import Remembered
 from app.domain.records import HitFlag
 
 __all__ = [
-    "AGENTS", "CONTENT_TYPES", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "headers_counted", "joined_request",
-    "matched", "not_as", "number", "protocol_flags", "shown",
+    "AGENTS", "CONTENT_TYPES", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "headers_counted", "is_early", "joined_request",
+    "matched", "not_as", "number", "plain_number", "protocol_flags", "ratio_flags", "shown",
 ]  # fmt: skip
 
 _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
-_HTTP2, _ENCODED, _PLAIN, _MULTIPART = map(int, (HitFlag.HTTP2, HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.MULTIPART))
+_HTTP2, _ENCODED, _PLAIN, _PLACELESS = map(int, (HitFlag.HTTP2, HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.PLACELESS))
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _PROTOCOL = re.compile(r"(?<! ) ++(?:HTTP/[0-9](?:\.[0-9]+)?|[hH][23](?:c|-[0-9]{1,2})?)\Z")
 _FRAMED = re.compile(r"(?:http/?|h)(?:[2-9](?:\.[0-9]+)?|[2-9]c|[2-9]-[0-9]{1,2})", re.IGNORECASE)
@@ -31,6 +32,7 @@ _CONTENT_RANGE = re.compile(
     r" *bytes[ =+:]*(?:([0-9]{1,999})-([0-9]{1,999})|\*)/(?:([0-9]{1,999})|\*) *", re.IGNORECASE
 )
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_LONGEST_EXPONENT = 30
 
 
 def shown(text: str) -> str:
@@ -49,6 +51,21 @@ def matched(pattern: re.Pattern[str], line: str, what: str) -> re.Match[str]:
     if found is None:
         raise not_as(f"the columns of {what}", line)
     return found
+
+
+def plain_number(text: str) -> str:
+    """A number as its digits, without the fraction 0 that programs write which keep all numbers as floats.
+
+    >>> plain_number("206.0"), plain_number("6.0E7"), plain_number("0.25"), plain_number("1e999")
+    ('206', '60000000', '0.25', '1e999')
+    """
+    if text[-2:] == ".0":
+        return text[:-2]
+    if "e" in text or "E" in text:
+        number = Decimal(text)
+        if number == 0 or abs(number.adjusted()) < _LONGEST_EXPONENT:
+            return format(number.normalize(), "f")
+    return text
 
 
 def number(text: str, what: str) -> int:
@@ -76,6 +93,15 @@ def count(text: str, what: str) -> int | None:
     if not (text.isascii() and text.isdigit()):
         raise BadLine("bad_columns", f"{what} is no number: {shown(text)}")
     return number(text, what)
+
+
+def is_early(text: str) -> bool:
+    """Whether a number of bytes has HAProxy's plus: the line was written before the response was over (`option logasap`).
+
+    >>> is_early("+320"), is_early("320")
+    (True, False)
+    """
+    return text[:1] == "+" and text[1:].isdigit()
 
 
 def headers_counted(text: str) -> tuple[int | None, int]:
@@ -180,13 +206,25 @@ ENCODINGS = Remembered(_encoding_flags)
 """A logged Content-Encoding to ENCODED or PLAIN; 0 for `-` or nothing, because that may be a column that is not filled."""
 
 
+def ratio_flags(text: str) -> int:
+    """ENCODED for the ratio of a response that was compressed on its way out; others write 0, 1 or `-`, which says little.
+
+    >>> ratio_flags("5.2"), ratio_flags("0"), ratio_flags("1.00"), ratio_flags("-")
+    (32, 0, 0, 0)
+    """
+    try:
+        return _ENCODED if float(text) > 1 else 0
+    except ValueError:
+        return 0
+
+
 def content_type_flags(text: str) -> int:
-    """MULTIPART for a response of several ranges.
+    """PLACELESS for a response of several ranges.
 
     >>> content_type_flags("multipart/byteranges; boundary=x"), content_type_flags("video/mp4")
     (128, 0)
     """
-    return _MULTIPART if text[:20].lower() == "multipart/byteranges" else 0
+    return _PLACELESS if text[:20].lower() == "multipart/byteranges" else 0
 
 
 CONTENT_TYPES = Remembered(content_type_flags)

@@ -15,13 +15,14 @@ from app.domain.formats.detection import detect, with_sample
 from app.domain.formats.unknown_heads import believes, shapes_of
 from app.domain.lines import ReadLines, read_lines
 from app.domain.parts import part_of
-from app.domain.records import Delivery
+from app.domain.records import Delivery, HitFlag
 from app.domain.tallies import Tally
 from app.messages.headers import Headers
 from app.messages.origins import Lines
 from app.sources.files.beginning import SAMPLE_BYTES, read_beginning
 from app.sources.files.read_options import ReadOptions
 from app.steps.tokenizer import Tokenizer
+from tests.domain.formats import reading
 
 MANY = 20
 """A shape counts that a fifth of the first lines has."""
@@ -233,3 +234,45 @@ def test_a_named_format_reads_on_to_its_first_hit_for_what_a_file_tells() -> Non
     assert told is not None and believes(told.options.heads, HEADS[0])
     alone = read_beginning(BytesIO(started), "films.log", ReadOptions("combined_range"))
     assert alone is not None and not alone.options.heads
+
+
+SQUID = (
+    "1596213967.123    290 203.0.113.9 TCP_MISS/206 30000 GET http://example.com/f.bin - HIER_DIRECT/192.0.2.1 video/mp4 "
+    "[User-Agent: curl/8%0D%0AContent-Range: bytes 0-999/1000%0D%0A] [HTTP/1.1 206 OK%0D%0A{}]"
+)
+
+
+def test_a_range_among_the_heads_that_a_client_sent_to_squid_is_none_of_the_response() -> None:
+    found = reading.read("squid", SQUID.format("Content-Range: bytes 5000-5999/60000000%0D%0A"))
+    assert (found.user_agent, found.lo, found.hi, found.total_bytes) == ("curl/8", 5000, 5999, 60_000_000)
+    found = reading.read("squid", SQUID.format("Content-Length: 20%0D%0A"))
+    assert (found.lo, found.total_bytes) == (None, None)
+
+
+def test_the_encoding_among_the_heads_of_squids_response_is_read() -> None:
+    gzipped = reading.read("squid", SQUID.format("Content-Encoding: gzip%0D%0AContent-Range: bytes 0-999/1000%0D%0A"))
+    assert gzipped.flags & HitFlag.ENCODED
+    plain = reading.read("squid", SQUID.format("Content-Range: bytes 0-999/1000%0D%0A"))
+    assert not plain.flags & HitFlag.ENCODED
+
+
+@pytest.mark.parametrize(
+    ("captured", "expected"),
+    [
+        ("{bytes 0-99/100} {}", ("-", None, None, None)),
+        ("{curl/8|bytes 0-99/100} {bytes 5-9/600|video/mp4}", ("curl/8", 5, 9, 600)),
+        ("{curl/8} {bytes 5-9/600}", ("curl/8", 5, 9, 600)),
+        ("{bytes 5-9/600}", ("-", 5, 9, 600)),
+        ("{curl/8}", ("curl/8", None, None, None)),
+        ("", ("-", None, None, None)),
+    ],
+)
+def test_a_range_among_the_heads_that_haproxy_captured_of_a_request_is_none_of_the_response(
+    captured: str, expected: tuple[object, ...]
+) -> None:
+    line = (
+        "203.0.113.9:33317 [31/Jul/2020:16:46:07.655] https~ films/srv1 10/0/30/69/109 206 900 - - ---- 1/1/0/0/0 0/0 "
+        f'{captured} "GET /films/1.mp4 HTTP/1.1"'
+    )
+    found = reading.read("haproxy", line.replace("  ", " "))
+    assert (found.user_agent, found.lo, found.hi, found.total_bytes) == expected

@@ -22,7 +22,7 @@ from tests.together import together
 
 CASES = Path(__file__).resolve().parents[2] / "data" / "cases" / "real_servers.jsonl"
 H, A, E, N, TWO = HitFlag.HEADERS_COUNTED, HitFlag.ABORTED, HitFlag.ENDED, HitFlag.ANNOUNCED, HitFlag.HTTP2
-ENCODED, PLAIN, MULTIPART = HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.MULTIPART
+ENCODED, PLAIN, MULTIPART = HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.PLACELESS
 HTTPLOG = (
     "10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http-in static/srv1 10/0/30/69/109 206 2750 - - {ts} 1/1/1/1/0 0/0 "
     '{{curl/8}} {{bytes 0-2499/5000}} "GET /a HTTP/1.1"'

@@ -264,3 +264,23 @@ def test_times_as_http_and_go_write_them_are_read(time: str) -> None:
 def test_a_forwarded_client_may_have_a_port(listed: str) -> None:
     found = read("json", record(ip_address="10.0.0.5", http_x_forwarded_for=listed))
     assert found.ip_address in ("203.0.113.9", "2001:db8::7")
+
+
+def test_numbers_that_a_program_keeps_as_floats_are_those_that_the_server_wrote() -> None:
+    line = (
+        '{"time": 1.5962139670E9, "remote_addr": "203.0.113.9", "request": "GET /a HTTP/1.1", "status": 206.0,'
+        ' "body_bytes_sent": 6.0E7, "sent_http_content_range": "bytes 0-59999999/60000000"}'
+    )
+    found = read("json", line)
+    assert (found.time, found.status, found.bytes_sent) == (1596213967.0, 206, 60_000_000)
+    assert reject("json", line.replace("206.0", "206.5")) == "bad_status"
+    assert reject("json", line.replace("6.0E7", "6.05E1")) == "bad_columns"
+
+
+@pytest.mark.parametrize("name", ["gzip_ratio", "GzipRatio", "EdgeResponseCompressionRatio"])
+@pytest.mark.parametrize(
+    ("ratio", "said"), [(5.2, HitFlag.ENCODED), ("3.14", HitFlag.ENCODED), (0, 0), (1.0, 0), ("-", 0), ("", 0)]
+)
+def test_a_ratio_above_1_says_that_the_server_compressed_the_response(name: str, ratio: object, said: int) -> None:
+    line = {"time": "2026-11-28T10:00:00Z", "ip_address": "203.0.113.9", "request": "GET /report HTTP/1.1", "status": 200, "size": 4886}  # fmt: skip
+    assert read("json", json.dumps({**line, name: ratio})).flags & HitFlag.ENCODED == said

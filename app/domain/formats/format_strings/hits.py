@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from app.domain.extras import NO_EXTRAS, chosen_extras, duration_s
 from app.domain.formats.base import BadLine
 from app.domain.formats.clients import Clients, addresses_of
+from app.domain.formats.endings import envoy_flags, termination_flags
 from app.domain.formats.format_strings.words import OPTIONAL, Ended, Role, Word
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS, ISO_MINUTES, ISO_SECONDS, clf_time, epoch_time, iso_time
-from app.domain.formats.values import REQUESTS, STATUSES, content_range, count, joined_request, shown
+from app.domain.formats.values import REQUESTS, STATUSES, content_range, count, is_early, joined_request, shown
+from app.domain.proof import is_page_instead
 from app.domain.records import HitFlag
 
 __all__ = ["CLOCKS", "Hit", "Texts", "hit_maker"]
@@ -35,12 +37,11 @@ Texts = Sequence["str | None"]
 """One for each Role up to CAPTURE, in their order, or up to LAST_COLUMN; None where the text of the format has no such word."""
 
 _HTTP2 = int(HitFlag.HTTP2)
-_ENCODED, _PLAIN, _MULTIPART = int(HitFlag.ENCODED), int(HitFlag.PLAIN), int(HitFlag.MULTIPART)
+_ENCODED, _PLAIN, _PLACELESS = int(HitFlag.ENCODED), int(HitFlag.PLAIN), int(HitFlag.PLACELESS)
 _ABORTED, _ENDED, _UNSIZED = int(HitFlag.ABORTED), int(HitFlag.ENDED), int(HitFlag.UNSIZED)
+_ANNOUNCED = int(HitFlag.ANNOUNCED)
 _ABSENT: frozenset[str | None] = frozenset({"", "-", None})
 _LATER_PROTOCOL = re.compile(r"(?:\A| )(?:HTTP/[2-9](?:\.[0-9]+)?|h[2-9]c?)\Z", re.IGNORECASE)
-_BROKEN_FLAGS = frozenset({"DC", "DR", "DPE", "UC", "UR", "UT", "UPE", "SI", "DT", "LR"})
-"""Envoy's flags of responses that broke: by the client, by the server behind, by a time limit."""
 
 
 def _any_time(text: str) -> float:
@@ -101,29 +102,18 @@ def _connection(text: str, protocol_flag: int) -> int:
     return _ABORTED if text == "X" else _ENDED if text in ("+", "-") else 0
 
 
-def _termination(text: str, protocol_flag: int) -> int:
-    """`--` is a whole session; C and S are client and server; others are broken where the body was on its way."""
-    if text[:2] == "--":
-        return _ENDED
-    return _ABORTED if text[:1] in ("C", "c", "S", "s") or text[1:2] in ("D", "L") else 0
-
-
 def _result(text: str, protocol_flag: int) -> int:
     """A result without the suffix does not say that all was sent."""
     return _ABORTED if text.endswith("_ABORTED") or "_ABORTED_" in text else 0
-
-
-def _response_flags(text: str, protocol_flag: int) -> int:
-    return _ABORTED if not _BROKEN_FLAGS.isdisjoint(text.split(",")) else 0
 
 
 _ENDINGS: dict[Ended | None, Callable[[str, int], int]] = {
     Ended.OK_OR_EMPTY: _ok_or_empty,
     Ended.CONNECTION: _connection,
     Ended.BROKEN: lambda text, protocol_flag: _connection(text, protocol_flag) & _ABORTED,
-    Ended.TERMINATION: _termination,
+    Ended.TERMINATION: lambda text, protocol_flag: termination_flags(text),
     Ended.RESULT: _result,
-    Ended.FLAGS: _response_flags,
+    Ended.FLAGS: lambda text, protocol_flag: envoy_flags(text),
 }
 """What a text in the server's own way says of the end: HitFlag.ENDED, HitFlag.ABORTED or 0; over HTTP/2 where that is set."""
 
@@ -142,7 +132,7 @@ def _representation(encoding: str | None, content_type: str | None) -> int:
     if encoding is not None:
         flags = _PLAIN if encoding in _ABSENT or encoding.lower() == "identity" else _ENCODED
     if content_type is not None and content_type[:20].lower() == "multipart/byteranges":
-        flags |= _MULTIPART
+        flags |= _PLACELESS
     return flags
 
 
@@ -203,16 +193,21 @@ def hit_maker(words: Mapping[Role, Word], its_clients: Clients, fields: str = ""
             range_text = _captured_range(captured)
         if range_text is not None and range_text not in _ABSENT:
             lo, hi, total = _range(range_text)
-        sent = None if sent_text is None else dash if sent_text == "-" else count(sent_text, "bytes")
+        early = sent_text is not None and sent_text[:1] == "+" and is_early(sent_text)
+        sent = None if sent_text is None or early else dash if sent_text == "-" else count(sent_text, "bytes")
         flags |= counts
         if end is not None and ended is not None:
             flags |= end(ended, flags & _HTTP2)
+        if early:
+            flags = flags & ~_ENDED | _ANNOUNCED
         if encoding is not None or content_type is not None:
             flags |= _representation(encoding, content_type)
         if length is not None and total is None and status == 200 and method == "GET" and not flags & _ENCODED:
             total = _length(length)
             if lo is None and length in _ABSENT and may_lack_origin and flags & _ENDED:
                 flags |= _UNSIZED
+        if content_type is not None and status in (200, 206) and is_page_instead(request, content_type):
+            flags, lo, hi, total = flags | _PLACELESS, None, None, None
         return (
             time,
             address,
