@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from app.columns.blocks import LineColumns, Texts
+from app.columns.blocks import LineColumns
+from app.columns.texts import Texts
 from app.domain.key_hits import Key
 from app.domain.proof import may_be_compressed
 

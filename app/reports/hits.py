@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from app.columns.blocks import Bools, Floats, Ints, LineColumns, Texts
+from app.columns.blocks import Bools, Floats, Ints, LineColumns
 from app.columns.parts import MAX_BYTE
+from app.columns.texts import Texts
 from app.domain.extras import EXTRAS
 from app.domain.lines import ReadLines
 from app.domain.records import Parsed

@@ -24,7 +24,6 @@ from app.columns.blocks import (
     Floats,
     Ints,
     LineColumns,
-    Texts,
     assembled,
     have_plain_ends,
     line_bounds,
@@ -32,6 +31,7 @@ from app.columns.blocks import (
     status_codes,
 )
 from app.columns.formats.spans import free_quotes, values_between
+from app.columns.texts import Texts
 from app.columns.values import content_ranges, counts
 from app.domain.extras import chosen_extras, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions

@@ -15,23 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from app.columns.blocks import (
-    Block,
-    Bools,
-    Extras,
-    Floats,
-    Ints,
-    LineColumns,
-    Texts,
-    assembled,
-    coded,
-    combined,
-    line_bounds,
-    numbered,
-    statuses_of,
-)
+from app.columns.blocks import Block, Bools, Extras, Floats, Ints, LineColumns, assembled, line_bounds, statuses_of
 from app.columns.formats.spans import SpanPlaces, found_in
 from app.columns.parts import MAX_BYTE
+from app.columns.texts import Texts, coded, combined, numbered
 from app.columns.values import content_ranges, counts
 from app.domain.extras import chosen_extras
 from app.domain.formats.base import BadLine, FormatOptions

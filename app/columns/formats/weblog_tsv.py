@@ -18,7 +18,6 @@ from app.columns.blocks import (
     Floats,
     Ints,
     LineColumns,
-    Texts,
     assembled,
     bytes_of,
     have_plain_ends,
@@ -28,6 +27,7 @@ from app.columns.blocks import (
     statuses_of,
 )
 from app.columns.parts import MAX_BYTE
+from app.columns.texts import Texts
 from app.domain.formats.base import BadLine, FormatOptions
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS
 from app.domain.formats.weblog_tsv import make_parser
