@@ -31,8 +31,8 @@ _HAPROXY_SHORT = re.compile(r"--|[CSPLRIDUKcs][RQCHDLT]")
 _HAPROXY_BROKEN = re.compile(r"[CSPRUKcs]D|[CSPLRIDUKcs][DHL][-A-Z]{2}")
 """Two letters alone are a state of the data phase; others, `CH`, `ID` and `PL`, are rather countries."""
 _WENT_WRONG = re.compile(
-    r"client.{0,9}(?:disconnect|hung|gone|commerror|reset|closed|cancel|timed)|network ?error|broken pipe|abort"
-    r"|partial.response|\Aerr_",
+    r"client.{0,20}(?:disconnect|hung|gone|commerror|reset|closed|cancel|timed)|network ?error|broken pipe|(?<!not_)(?<!no_)abort"
+    r"|partial.response|abandoned|corrupted|backend_timeout|\Aerr_(?!none\Z)",
     re.IGNORECASE,
 )
 """Azure, Google and Akamai in words of their own."""
@@ -114,16 +114,19 @@ def is_broken_result(text: str) -> bool:
     return _RESULT_BROKEN.fullmatch(text) is not None
 
 
-def ending_of_field(text: str, of_envoy: bool = False) -> int:
-    """The flags of a field that is known to say how the response ended, by the words of any server.
+def ending_of_field(text: str, of_envoy: bool = False, has_empty: bool = True) -> int:
+    """The flags of a field that is known to say how the response ended, by the words of any server. `has_empty`: an empty text is nginx's, of a response
+    that broke; other servers' is no word, but nothing.
 
     >>> ending_of_field("OK"), ending_of_field(""), ending_of_field("X"), ending_of_field("DC"), ending_of_field("-")
     (4, 2, 2, 2, 0)
     >>> ending_of_field("LR"), ending_of_field("LR", of_envoy=True), ending_of_field("CL"), ending_of_field("NoError")
     (0, 2, 2, 0)
+    >>> ending_of_field("", has_empty=False), ending_of_field("byte_range_caching_retrieval_abandoned"), ending_of_field("not_aborted")
+    (0, 2, 0)
     """
     if text == "":
-        return _ABORTED
+        return _ABORTED if has_empty else 0
     if text == "+":
         return _ENDED
     words = text.split(",")

@@ -56,15 +56,21 @@ def matched(pattern: re.Pattern[str], line: str, what: str) -> re.Match[str]:
 def plain_number(text: str) -> str:
     """A number as its digits, without the fraction 0 that programs write which keep all numbers as floats.
 
-    >>> plain_number("206.0"), plain_number("6.0E7"), plain_number("0.25"), plain_number("1e999")
-    ('206', '60000000', '0.25', '1e999')
+    >>> plain_number("206.0"), plain_number("6.0E7"), plain_number("0.25"), plain_number("1e999"), plain_number("0e-999")
+    ('206', '60000000', '0.25', '1e999', '0')
     """
     if text[-2:] == ".0":
         return text[:-2]
     if "e" in text or "E" in text:
-        number = Decimal(text)
-        if number == 0 or abs(number.adjusted()) < _LONGEST_EXPONENT:
-            return format(number.normalize(), "f")
+        try:
+            number = Decimal(text)
+        except ArithmeticError:  # an exponent of twenty digits
+            return text
+        if number == 0:
+            return "0"
+        if abs(number.adjusted()) < _LONGEST_EXPONENT:
+            digits = format(number, "f")
+            return digits.rstrip("0").rstrip(".") if "." in digits else digits
     return text
 
 

@@ -166,3 +166,25 @@ def test_varnishs_word_for_a_hit_says_that_its_bytes_are_those_of_the_answer(sta
     assert read("combined_range", f"{line} hit").flags & (SAID | ANNOUNCED) == ANNOUNCED
     for other in (" miss", ' "hit"', " HIT", ""):
         assert read("combined_range", f"{line}{other}").flags & (SAID | ANNOUNCED) == 0
+
+
+def test_an_empty_word_is_that_of_a_broken_response_where_nginx_writes_it_alone() -> None:
+    """Envoy writes `-` if there is nothing to say, of which an export may make an empty text."""
+    told = {"time": "2026-11-28T10:00:00Z", "ip_address": "203.0.113.9"}
+    nginx = read("json", json.dumps({**told, "request": "GET /a HTTP/1.1", "status": 206, "request_completion": ""}))
+    envoy = read(
+        "json",
+        json.dumps(
+            {
+                "start_time": "2026-11-28T10:00:00Z",
+                "downstream_remote_address": "203.0.113.9:4711",
+                "method": "GET",
+                "path": "/a",
+                "protocol": "HTTP/1.1",
+                "response_code": 206,
+                "response_flags": "",
+                "bytes_sent": 5,
+            }
+        ),
+    )
+    assert nginx.flags & SAID == ABORTED and envoy.flags & SAID == 0

@@ -7,9 +7,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from app.domain.formats import FORMATS, FormatOptions
+from app.domain.formats.base import BadLine
 from app.domain.formats.json_fields import lookups
+from app.domain.formats.values import plain_number
 from app.domain.records import HitFlag, Parsed
 from tests.domain.formats.reading import hit, parsed, read, reject
 from tests.together import together
@@ -275,6 +279,25 @@ def test_numbers_that_a_program_keeps_as_floats_are_those_that_the_server_wrote(
     assert (found.time, found.status, found.bytes_sent) == (1596213967.0, 206, 60_000_000)
     assert reject("json", line.replace("206.0", "206.5")) == "bad_status"
     assert reject("json", line.replace("6.0E7", "6.05E1")) == "bad_columns"
+
+
+@given(st.from_regex(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,40})?", fullmatch=True), st.booleans())
+@example("1e99999999999999999999", False)
+@example("0e-99999999999999999999", True)
+@example("0E-999999", True)
+def test_whatever_number_json_allows_its_line_is_a_hit_or_a_reject(text: str, is_status: bool) -> None:
+    """A number that is none here would end the worker at each start."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return
+    line = f'{{"time": 1596213967, "remote_addr": "203.0.113.9", "request": "GET /a HTTP/1.1", "status": {text if is_status else 200}, "x": {text}}}'
+    found = FORMATS["json"].make_parser((), FormatOptions())
+    try:
+        assert found(line)
+    except BadLine as error:
+        assert is_status and error.reason == "bad_status"
+    assert len(plain_number(text)) <= len(text) + 32
 
 
 @pytest.mark.parametrize("name", ["gzip_ratio", "GzipRatio", "EdgeResponseCompressionRatio"])
