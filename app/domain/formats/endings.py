@@ -51,6 +51,8 @@ _ENVOY_BROKEN = frozenset(
 """Envoy's flags of responses that broke, short and long. Others tell why there was no answer, or that it was delayed (`DI`)."""
 _ENVOY_ALONE = _ENVOY_BROKEN - {"LR"}
 """Those that no other server writes: HAProxy writes `LR` for what it answered itself."""
+_WITHOUT_EMPTY = frozenset({"envoy", "cloudfront"})
+"""They write `-` if there is nothing to say, of which an export may make an empty text."""
 
 
 def ending_flags(text: str, quoted: bool, behind_range: bool) -> int | None:
@@ -114,23 +116,22 @@ def is_broken_result(text: str) -> bool:
     return _RESULT_BROKEN.fullmatch(text) is not None
 
 
-def ending_of_field(text: str, of_envoy: bool = False, has_empty: bool = True) -> int:
-    """The flags of a field that is known to say how the response ended, by the words of any server. `has_empty`: an empty text is nginx's, of a response
-    that broke; other servers' is no word, but nothing.
+def ending_of_field(text: str, profile: str = "") -> int:
+    """The flags of a field that is known to say how the response ended, by the words of any server. `profile`: of JSON, who wrote it.
 
     >>> ending_of_field("OK"), ending_of_field(""), ending_of_field("X"), ending_of_field("DC"), ending_of_field("-")
     (4, 2, 2, 2, 0)
-    >>> ending_of_field("LR"), ending_of_field("LR", of_envoy=True), ending_of_field("CL"), ending_of_field("NoError")
+    >>> ending_of_field("LR"), ending_of_field("LR", "envoy"), ending_of_field("CL"), ending_of_field("NoError")
     (0, 2, 2, 0)
-    >>> ending_of_field("", has_empty=False), ending_of_field("byte_range_caching_retrieval_abandoned"), ending_of_field("not_aborted")
+    >>> ending_of_field("", "envoy"), ending_of_field("byte_range_caching_retrieval_abandoned"), ending_of_field("not_aborted")
     (0, 2, 0)
     """
     if text == "":
-        return _ABORTED if has_empty else 0
+        return 0 if profile in _WITHOUT_EMPTY else _ABORTED
     if text == "+":
         return _ENDED
     words = text.split(",")
-    if not _ENVOY_ALONE.isdisjoint(words) or (of_envoy and "LR" in words) or text in WIN32_BROKEN:
+    if not _ENVOY_ALONE.isdisjoint(words) or (profile == "envoy" and "LR" in words) or text in WIN32_BROKEN:
         return _ABORTED
     if _WENT_WRONG.search(text) or is_broken_result(text):
         return _ABORTED

@@ -43,8 +43,6 @@ __all__ = ["FORMAT", "RecordParser"]
 _HEADERS_COUNTED, _HTTP2, _ENCODED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.HTTP2), int(HitFlag.ENCODED)
 _ANNOUNCED, _UNSIZED, _ENDED = int(HitFlag.ANNOUNCED), int(HitFlag.UNSIZED), int(HitFlag.ENDED)
 _PLACELESS = int(HitFlag.PLACELESS)
-_WITHOUT_EMPTY_ENDS = frozenset({"envoy", "cloudfront"})
-"""They write `-` if there is nothing to say; an export may make an empty text of it."""
 _EXAMPLE = """\
 {"time": "2020-07-31T16:46:07Z", "ip_address": "203.0.113.9", "user_agent": "curl/8.5.0", "request": "GET /films/1.mp4 HTTP/1.1", "status": 206, "range": "0-289"}
 {"@timestamp": "2020-07-31T18:46:09.5+02:00", "client": {"ip": "203.0.113.9"}, "user_agent": {"original": "curl/8.5.0"}, "http": {"request": {"method": "GET"}, "response": {"status_code": 206, "body": {"bytes": 289}}}, "url": {"path": "/films/1.mp4"}, "content_range": "bytes 290-578/579"}
@@ -292,8 +290,7 @@ def _facts(said: Said, profile: Profile | None) -> int:
     flags = 0
     ended = said.get("ended")
     if ended is not None:
-        name = "" if profile is None else profile.name
-        flags = ending_of_field(ended, name == "envoy", name not in _WITHOUT_EMPTY_ENDS)
+        flags = ending_of_field(ended, "" if profile is None else profile.name)
     encoding = said.get("content_encoding")
     if encoding is not None:
         flags |= ENCODINGS[encoding]
