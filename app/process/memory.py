@@ -15,8 +15,7 @@ __all__ = ["GIVE_BACK_INTERVAL_S", "collect_seldom", "give_back", "keep_freed", 
 
 GIVE_BACK_INTERVAL_S = 10.0
 _ARENAS = 2
-_KEPT_BYTES = 64 << 20
-_MAPPED_BYTES = 32 << 20
+_MOST_MAPPED_BYTES = 32 << 20
 """glibc takes no more."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """As malloc.h has them."""
@@ -48,13 +47,13 @@ def share_arenas() -> None:
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
 
 
-def keep_freed() -> None:
+def keep_freed(kept_bytes: int) -> None:
     """For processes that fill columns of some megabytes again and again. The system clears each page that it hands out, and takes as long for
-    it as the columns do: so up to 64 MiB that are free stay with the process and its forks. Does nothing without glibc.
+    it as the columns do: so this much that is free stays with the process and its forks. Does nothing without glibc.
     """
     if libc := _glibc():
-        libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        libc.mallopt(_M_MMAP_THRESHOLD, min(kept_bytes // 2, _MOST_MAPPED_BYTES))
+        libc.mallopt(_M_TRIM_THRESHOLD, kept_bytes)
 
 
 def give_back() -> None:

@@ -40,6 +40,8 @@ __all__ = ["ROWS", "Day", "judging_options", "late_progress", "log_options", "ou
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PROGRESS_AFTER_S = 1.0
+_KEPT_BYTES = 64 << 20
+"""Of memory that is free."""
 _STATUS = re.compile(r"[1-5](?:xx|[0-9]{2})|0")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _EXTENSION = re.compile(r"[a-z0-9_-]{1,16}")
@@ -155,7 +157,7 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
         spare_inputs((*files, *map(others.get, _READ)), map(others.get, _WRITTEN))
         configured = settings()
         read = read_options(asked_format, files, configured)
-        keep_freed()
+        keep_freed(_KEPT_BYTES)
         if not store:
             with no_collection(), unwinding_at_sigterm():
                 return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
