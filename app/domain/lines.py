@@ -108,9 +108,11 @@ def read_lines(
     """
     lines, starts = _split(data, position, positions)
     read = _Reading(parse, arrived + FUTURE_S, header_row)
-    # A head line may change how the parser reads the lines behind it: then no line may be read twice.
-    read_block = read.one_by_one if b"\n#" in data or data.startswith(b"#") else read.block
+    # A head line may change how the parser reads the lines behind it: none of the lines before the last one may be read twice.
+    last_head = data.rfind(b"\n#")
+    heads_end = int(data[:1] == b"#") if last_head < 0 else data.count(b"\n", 0, last_head) + 2
     for at in range(0, len(lines), _BLOCK):
+        read_block = read.one_by_one if at < heads_end else read.block
         read_block(lines[at : at + _BLOCK], starts[at : at + _BLOCK])
         read.unread.update(unread_by(parse))
     facts = (read.heads, read.lowest, read.highest, read.disorder_s)

@@ -133,6 +133,9 @@ _OPTIONAL = frozenset(
     }
 )  # fmt: skip
 """Those that optional fields of hits alone need."""
+_RANGES = frozenset({"content_range", "range", "lo", "hi"})
+_SENT = frozenset({"bytes_sent", "all_bytes_sent"})
+_FACTS = frozenset({"ended", "content_encoding", "compression_ratio", "content_type"})
 _NAMES_NOBODY = frozenset({"", "-"})
 _NAMES_NO_HOST = _NAMES_NOBODY | {"_"}
 _SHIPPED = frozenset({"@version", "beat", "ecs", "input", "kubernetes", "log", "source_type"})
@@ -157,6 +160,10 @@ class JsonPlan(NamedTuple):
     searches: tuple[tuple[str, Search], ...]
     """Field and what finds it, for the others that can be there."""
     profile: Profile | None
+    has_range: bool
+    has_sent: bool
+    has_facts: bool
+    """Whether there can be a field that says what was answered, how many bytes were sent, or how: one of _FACTS."""
 
     def said(self, record: dict[str, Any]) -> Said:
         """What the line says."""
@@ -213,7 +220,9 @@ class Lookups:
                 keys.append((name, steps[0][0], search))
             else:
                 searches.append((name, search))
-        return JsonPlan(tuple(keys), tuple(searches), profile)
+        names = {name for name, *_ in (*keys, *searches)}
+        groups = (not names.isdisjoint(group) for group in (_RANGES, _SENT, _FACTS))
+        return JsonPlan(tuple(keys), tuple(searches), profile, *groups)
 
 
 def _steps(paths: tuple[str, ...], keys: Container[str], roots: Container[str]) -> list[tuple[str, ...]]:

@@ -22,10 +22,10 @@ from app.domain.formats.values import (
     ENCODINGS,
     REQUESTS,
     STATUSES,
-    byte_range,
     content_range,
     content_type_flags,
     count,
+    ends,
     is_early,
     joined_request,
     not_as,
@@ -86,16 +86,14 @@ def _record(line: str) -> dict[str, Any] | None:
     return record
 
 
-def _with_date(text: str | None, record: dict[str, Any]) -> str | None:
-    """The time of a line; behind its date where that stands in a field of its own, as in CloudFront's JSON."""
-    date = record.get("date") if text is not None and text[2:3] == ":" else None
-    return f"{date} {text}" if isinstance(date, str) else text
-
-
-def _time(text: str | None) -> float:
-    """ISO 8601, the common log format's time, or an epoch in s, ms, µs or ns."""
+def _time(text: str | None, record: dict[str, Any]) -> float:
+    """ISO 8601, the common log format's time, or an epoch in s, ms, µs or ns. CloudFront's JSON has a field for the date."""
     if text is None:
         raise BadLine("bad_time", "no field with the time")
+    if text[4:5] == "-" and len(text) < 28:  # as nearly all write it
+        return iso_time(text)
+    if text[2:3] == ":" and isinstance(date := record.get("date"), str):
+        text = f"{date} {text}"
     if len(text) > 64:
         raise BadLine("bad_time", f"no date and time: {shown(text)}")
     if text[:1] == "[":
@@ -129,9 +127,10 @@ class RecordParser:
         return None if record is None else self.hit(record, line)
 
     def hit(self, record: dict[str, Any], line: str) -> tuple[Any, ...]:
-        """The hit of a record whose values are texts; `line` is shown where there is none. Raises BadLine."""
+        """The hit of a record of texts; `line` is shown where there is none. Raises BadLine."""
         plan = self._plan_of(record)
-        said, profile = plan.said(record), plan.profile
+        _, _, profile, has_range, has_sent, has_facts = plan
+        said = plan.said(record)
         get = said.get
         request, method, flags = _request(said, record, profile)
         status = get("status")
@@ -142,7 +141,7 @@ class RecordParser:
             or ("logger" in record and _is_another_logger(record["logger"]))
         ):
             raise BadLine("no_request", f"no request of an access log: {shown(line)}")
-        time = _time(_with_date(get("time"), record))
+        time = _time(get("time"), record)
         ip_address = None if client is None else self._clients.of[client]
         forwarded = get("forwarded")
         if forwarded is not None and (listed := addresses_of(forwarded, ports=True)):
@@ -158,12 +157,12 @@ class RecordParser:
         if status is None:
             status = _status_elsewhere(record)
         code = 200 if status is None else STATUSES[status]
-        lo, hi, total = _range(said)
-        flags |= _facts(said, profile)
-        early = is_early(said.get("bytes_sent") or said.get("all_bytes_sent") or "")
-        sent, kind = (None, _ANNOUNCED) if early else self._sent(said)
-        if early:
-            flags &= ~_ENDED
+        lo, hi, total = _range(said) if has_range else (None, None, None)
+        content_type = None
+        if has_facts:
+            flags |= _facts(said, profile)
+            content_type = get("content_type")
+        sent, kind = self._sent(said) if has_sent else (None, self._kind or 0)
         if profile is not None and profile.announced and self._kind is None:
             kind = _ANNOUNCED
         if profile is not None and profile.frames_counted and flags & _HTTP2 and not kind:
@@ -178,7 +177,7 @@ class RecordParser:
         size = get("total_bytes")
         if size is not None:
             total = count(size, "the size")
-        if code in (200, 206) and is_page_instead(request, get("content_type") or ""):
+        if content_type is not None and code in (200, 206) and is_page_instead(request, content_type):
             flags, lo, hi, total = flags | _PLACELESS, None, None, None
         if kind == _HEADERS_COUNTED and profile is None and self._kind is None:
             kind = _kind_of_unknown(sent, _announced(lo, hi, total), self._has_heads)
@@ -188,12 +187,19 @@ class RecordParser:
     def _sent(self, said: Said) -> tuple[int | None, int]:
         """Bytes sent, and what they count."""
         body = said.get("bytes_sent")
+        if _is_early(said):
+            return None, _ANNOUNCED
         if body is not None:
             sent, kind = count(body, "bytes sent"), 0
         else:
             sent = count(said.get("all_bytes_sent") or "-", "bytes sent")
             kind = 0 if sent is None else _HEADERS_COUNTED
         return sent, kind if self._kind is None else self._kind
+
+
+def _is_early(said: Said) -> bool:
+    """Whether the line was written before the response ended."""
+    return is_early(said.get("bytes_sent") or said.get("all_bytes_sent") or "")
 
 
 def _kind_of_unknown(sent: int | None, announced: int | None, has_heads: bool) -> int:
@@ -207,7 +213,7 @@ def _kind_of_unknown(sent: int | None, announced: int | None, has_heads: bool) -
 
 
 def _announced(lo: int | None, hi: int | None, total: int | None) -> int | None:
-    """The length of the range, or else of the file."""
+    """The length of the range, or of the file."""
     return total if lo is None or hi is None else hi - lo + 1
 
 
@@ -222,7 +228,7 @@ def _status_elsewhere(record: dict[str, Any], depth: int = 2) -> str | None:
 
 
 def _is_another_logger(logger: Any) -> bool:
-    """Caddy writes requests of its other loggers, too: such a line is a second one of the same request."""
+    """Caddy's other loggers write a second line of the same request."""
     return isinstance(logger, str) and logger.startswith(
         ("http.handlers", "http.log.error", "http.reverse_proxy", "admin", "tls", "http.auto")
     )
@@ -269,20 +275,12 @@ def _joined_query(record: dict[str, Any], profile: Profile) -> str:
 def _range(said: Said) -> tuple[int | None, int | None, int | None]:
     """What was answered. A value that is none costs the range, not the hit; what a client asked for is none."""
     text = said.get("content_range")
-    if text is not None and text not in ("-", ""):
+    if text and text != "-":
         return content_range(text)
     text = said.get("range")
-    if text is not None and text not in ("-", ""):
-        return content_range(text) if "/" in text else (*_ends(text), None)
-    lo, hi = said.get("lo"), said.get("hi")
-    return (*_ends(f"{lo or ''}-{hi or ''}"), None) if lo or hi else (None, None, None)
-
-
-def _ends(text: str) -> tuple[int | None, int | None]:
-    try:
-        return byte_range(text)
-    except BadLine:
-        return None, None
+    if text and text != "-":
+        return content_range(text) if "/" in text else (*ends(*text.partition("-")[::2]), None)
+    return *ends(said.get("lo") or "", said.get("hi") or ""), None
 
 
 def _facts(said: Said, profile: Profile | None) -> int:
@@ -291,6 +289,8 @@ def _facts(said: Said, profile: Profile | None) -> int:
     ended = said.get("ended")
     if ended is not None:
         flags = ending_of_field(ended, "" if profile is None else profile.name)
+        if flags & _ENDED and _is_early(said):
+            flags &= ~_ENDED
     encoding = said.get("content_encoding")
     if encoding is not None:
         flags |= ENCODINGS[encoding]

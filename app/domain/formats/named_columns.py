@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 from app.domain.cmcd import CMCD, CMCD_PREFIX, read_cmcd
 from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
-from app.domain.formats.base import BadLine
 from app.domain.formats.clients import Clients, addresses_of
 from app.domain.formats.endings import WIN32_BROKEN, is_broken_result
+from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS, epoch_time
 from app.domain.formats.values import (
     CONTENT_TYPES,
@@ -23,8 +23,8 @@ from app.domain.formats.values import (
     STATUSES,
     content_range,
     count,
+    ends,
     joined_request,
-    number,
 )
 from app.domain.proof import is_page_instead
 from app.domain.records import HitFlag
@@ -69,8 +69,11 @@ _FIRST_OF = {
 }  # fmt: skip
 """What is read, and the names of columns that hold it, in order of preference."""
 _OF_EACH_LINE = (
-    "ip_address", "forwarded", "user_agent", "query", "target", "method", "status", "length", "sent", "protocol", "content_type", "encoding",
+    "date", "time", "ip_address", "forwarded", "user_agent", "query", "target", "method", "status", "length", "sent", "protocol",
+    "content_type", "encoding", "first", "last",
 )  # fmt: skip
+_STATUSES = Remembered(lambda text: STATUSES[text.rpartition("/")[2]])
+"""Some write what the cache did before the status: TCP_HIT/200."""
 _OF_ENDINGS = ("detailed_result", "win32", "result", "response_result")
 
 
@@ -103,12 +106,13 @@ class ColumnReader:
         # looked up by name for each line, they would cost a tenth of all
         self._of_each_line = itemgetter(*(self._at[part] for part in _OF_EACH_LINE))
         self._of_endings = itemgetter(*(self._at[part] for part in _OF_ENDINGS))
-        self._of_time = itemgetter(self._at["date"], self._at["time"])
-        self._of_range = itemgetter(self._at["first"], self._at["last"])
         self._has_timestamp, self._has_date, self._has_content_range = (
             self._at[part] >= 0 for part in ("timestamp", "date", "content_range")
         )
         self._clients = its_clients
+        self._client_of = (
+            its_clients.of if plain is str else Remembered(lambda text: its_clients.of[plain(text)], longest=256)
+        )
         self._agents = agents
         self._plain = plain
         self._extras_of = extras_reader(fields) if fields else None
@@ -125,10 +129,14 @@ class ColumnReader:
         """The hit of one line's columns, which get a `-` appended. Raises BadLine."""
         columns.append("-")
         (
-            client, forwarded, agent, query, target, method_text, status_text, length, sent_text, protocol, content_type, encoding,
+            date, clock, client, forwarded, agent, query, target, method_text, status_text, length, sent_text, protocol,
+            content_type, encoding, first, last,
         ) = self._of_each_line(columns)  # fmt: skip
-        time = self._time(columns)
-        ip_address = self._clients.of[self._plain(client)] if self._has_client else None
+        if self._has_timestamp:
+            time = epoch_time(columns[self._at["timestamp"]])
+        else:
+            time = ISO_MINUTES[f"{date if self._has_date else self.date} {clock[:5]}"] + ISO_SECONDS[clock[5:]]
+        ip_address = self._client_of[client] if self._has_client else None
         if forwarded != "-" and (listed := addresses_of(self._plain(forwarded).replace("%20", " "), ports=True)):
             ip_address = self._clients.behind(ip_address, listed)
         user_agent = self._agents[agent] if self._has_agent else None
@@ -139,20 +147,26 @@ class ColumnReader:
         request, method = joined_request(method_text, target)
         if not self._has_method and target.startswith("/"):
             method = "GET"
-        # some write what the cache did before it: TCP_HIT/200
-        status = STATUSES[status_text.rpartition("/")[2]] if self._has_status else 200
-        lo, hi, total = self._range(columns)
+        status = _STATUSES[status_text] if self._has_status else 200
+        lo = hi = total = None
+        if self._has_content_range:
+            lo, hi, total = content_range(self._plain(columns[self._at["content_range"]]))
+        elif first != "-" and last != "-":
+            lo, hi = ends(first.strip("-"), last.strip("-"))
         if total is None and status == 200 and method in ("GET", None):
             # on 206 it is the length of the part, and a HEAD was sent nothing of it
             total = count(length, "the length of the answer")
         sent = count(sent_text, "sc-bytes")
         flags = 0 if sent is None else self._counts
-        flags |= PROTOCOLS[protocol] | CONTENT_TYPES[content_type]
+        if protocol != "-":
+            flags |= PROTOCOLS[protocol]
         if encoding != "-":
             flags |= ENCODINGS[encoding]
             total = None if flags & _ENCODED and lo is None else total
-        if status in (200, 206) and is_page_instead(request, content_type):
-            flags, lo, hi, total = flags | _PLACELESS, None, None, None
+        if content_type != "-":
+            flags |= CONTENT_TYPES[content_type]
+            if status in (200, 206) and is_page_instead(request, content_type):
+                flags, lo, hi, total = flags | _PLACELESS, None, None, None
         if self._any_result and self._aborted(columns, status):
             flags |= _ABORTED
         extras = NO_EXTRAS if self._extras_of is None else self._extras(self._extras_of, columns)
@@ -184,26 +198,6 @@ class ColumnReader:
                 key = name.removeprefix(CMCD_PREFIX)
                 found.update(read_cmcd(f"{key}={text}") or read_cmcd(f'{key}="{text}"'))
         return found
-
-    def _time(self, columns: list[str]) -> float:
-        if self._has_timestamp:
-            return epoch_time(columns[self._at["timestamp"]])
-        date, time = self._of_time(columns)
-        text = f"{date if self._has_date else self.date} {time}"
-        return ISO_MINUTES[text[:16]] + ISO_SECONDS[text[16:]]
-
-    def _range(self, columns: list[str]) -> tuple[int | None, int | None, int | None]:
-        if self._has_content_range:
-            return content_range(self._plain(columns[self._at["content_range"]]))
-        first, last = self._of_range(columns)
-        first, last = first.strip("-"), last.strip("-")
-        if not first or not last:
-            return None, None, None
-        try:
-            lo, hi = number(first, "the first byte"), number(last, "the last byte")
-        except BadLine:  # it costs the range, not the hit
-            return None, None, None
-        return (lo, hi, None) if lo <= hi else (None, None, None)
 
     def _aborted(self, columns: list[str], status: int) -> bool:
         """CloudFront: the result turned into an error after the response had begun, or its detail says who hung up."""

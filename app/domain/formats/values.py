@@ -15,7 +15,7 @@ from app.domain.formats.remembered import Remembered
 from app.domain.records import HitFlag
 
 __all__ = [
-    "AGENTS", "CONTENT_TYPES", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "headers_counted", "is_early", "joined_request",
+    "AGENTS", "CONTENT_TYPES", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "ends", "headers_counted", "is_early", "joined_request",
     "matched", "not_as", "number", "plain_number", "protocol_flags", "ratio_flags", "shown",
 ]  # fmt: skip
 
@@ -80,7 +80,7 @@ def number(text: str, what: str) -> int:
     >>> number("10", "bytes")
     10
     """
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isdigit() and text.isascii()):
         raise BadLine("bad_range", f"{what} is no number: {shown(text)}")
     try:
         return int(text)
@@ -94,11 +94,14 @@ def count(text: str, what: str) -> int | None:
     >>> count("10", "bytes"), count("-", "bytes")
     (10, None)
     """
+    if text.isdigit() and text.isascii():
+        try:
+            return int(text)
+        except ValueError:
+            return number(text, what)  # it has thousands of digits: raises
     if text in ("-", ""):
         return None
-    if not (text.isascii() and text.isdigit()):
-        raise BadLine("bad_columns", f"{what} is no number: {shown(text)}")
-    return number(text, what)
+    raise BadLine("bad_columns", f"{what} is no number: {shown(text)}")
 
 
 def is_early(text: str) -> bool:
@@ -145,6 +148,19 @@ def byte_range(text: str) -> tuple[int | None, int | None]:
     if hi < lo:
         raise BadLine("bad_range", f"ends before it begins: {shown(text)}")
     return lo, hi
+
+
+def ends(first: str, last: str) -> tuple[int | None, int | None]:
+    """A range by its ends; what is none costs the range, not the hit.
+
+    >>> ends("0", "499"), ends("", "499"), ends("500", "499"), ends("a", "b")
+    ((0, 499), (None, None), (None, None), (None, None))
+    """
+    try:
+        lo, hi = number(first, "the first byte"), number(last, "the last byte")
+    except BadLine:
+        return None, None
+    return (lo, hi) if lo <= hi else (None, None)
 
 
 def content_range(text: str) -> tuple[int | None, int | None, int | None]:
@@ -243,6 +259,8 @@ def joined_request(method: str, target: str) -> tuple[str, str | None]:
     >>> joined_request("GET", "/a"), joined_request("-", "/a"), joined_request("-", "-")
     (('GET /a', 'GET'), ('/a', None), ('-', None))
     """
+    if method == "GET" and target[:1] == "/":
+        return f"GET {target}", "GET"
     if method in ("-", ""):
         return target, None
     if target in ("-", ""):
