@@ -5,6 +5,7 @@ ROWS is the one table of it: `row_of` reads it, docs/explanation/deliveries.md s
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from functools import lru_cache
 from mimetypes import MimeTypes
@@ -260,9 +261,18 @@ def may_be_compressed(request: str) -> bool:
     return not name or _is_compressed(name)
 
 
+_ABOUT_A_FILE = re.compile(
+    r"/(?:(?:wiki|index\.php)/[^/:]{1,200}|File|Image|Datei|Bild|Fichier|Archivo)(?::|%3A)[^/]*\Z", re.IGNORECASE
+)
+"""A wiki's page about a file: `/wiki/File:a.jpg` ends like the file, and is no file."""
+
+
 def _last_part(request: str) -> str:
-    """The last part of the path, with one letter before its first dot: many names, few of these."""
-    name = request.partition("?")[0].partition("#")[0].rpartition("/")[2]
+    """The last part of the path, with one letter before its first dot: many names, few of these. Empty for a wiki's page."""
+    path = request.partition("?")[0].partition("#")[0]
+    name = path.rpartition("/")[2]
+    if (":" in name or "%3" in name) and _ABOUT_A_FILE.search(path):
+        return ""
     begin = name.find(".")
     return name if begin < 1 else f"x{name[begin:]}"
 
