@@ -21,7 +21,7 @@ from app.domain.extras import NO_EXTRAS, shared_extras
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import addresses_of, clients_with_ports
 from app.domain.formats.combined_before import clients_before, host_and_client
-from app.domain.formats.combined_damaged import read_damaged
+from app.domain.formats.combined_damaged import QUOTED, column_at, read_damaged
 from app.domain.formats.endings import ending_flags
 from app.domain.formats.prefixes import MOST_HEADS, without_prefix
 from app.domain.formats.remembered import Remembered
@@ -42,19 +42,16 @@ __all__ = [
     "shape_of",
 ]
 
-_QUOTED = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
-
 
 def _pattern(text: str) -> Callable[[str], re.Match[str] | None]:
     return re.compile(text, re.DOTALL).fullmatch
 
 
 _match = _pattern(
-    rf'([^\["]*[^\[" ]) \[([^\] ]{{17}})([^\]]*+)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]++|-)(?: "({_QUOTED})" "({_QUOTED})"((?: .*+)?))?'
+    rf'([^\["]*[^\[" ]) \[([^\] ]{{17}})([^\]]*+)\] "({QUOTED})" ([0-9]{{3}}) ([0-9]++|-)(?: "({QUOTED})" "({QUOTED})"((?: .*+)?))?'
 )
 _match_range = _pattern(r' "bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)"')
 _match_nothing = _pattern(r"(?!)")
-_column = re.compile(rf'[ \t]+(?:"({_QUOTED})"(?=[ \t]|\Z)|([^" \t][^ \t]*)(?=[ \t]|\Z))', re.DOTALL).match
 _FIRST_BEHIND_BYTES, _FIRST_BEHIND_AGENT = 8, 10
 _MOST_COLUMNS = 100
 _ENDED = int(HitFlag.ENDED)
@@ -93,14 +90,13 @@ def tail_of(text: str, doubted: Container[str] = ()) -> Tail | None:
     columns: list[tuple[str, bool]] = []
     at = 0
     while at < len(text):
-        found = _column(text, at)
+        found = column_at(text, at)
         if found is None:
             if text[at:].strip(" \t"):
                 return None
             break
-        quoted = found[1] is not None
-        columns.append((found[1] if quoted else found[2], quoted))
-        at = found.end()
+        columns.append(found[:2])
+        at = found[2]
         if len(columns) > _MOST_COLUMNS:
             break
     return tail_of_columns(columns, doubted=doubted)

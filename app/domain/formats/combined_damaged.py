@@ -12,7 +12,7 @@ from typing import NamedTuple
 from app.domain.formats.base import BadLine
 from app.domain.formats.values import STATUSES, content_range, shown
 
-__all__ = ["Parts", "read_damaged"]
+__all__ = ["QUOTED", "Parts", "column_at", "read_damaged"]
 
 
 class Parts(NamedTuple):
@@ -38,9 +38,19 @@ _TIME = re.compile(
 )
 _AFTER_REQUEST = re.compile(rf"\"{_GAP}([^ \t\"]+){_GAP}([^ \t\"]+)(?=[ \t]|\Z)")
 _BETWEEN = re.compile(rf"\"{_GAP}\"")
-_TEXT = r"[^\"\\]*(?:\\.[^\"\\]*)*"
-_PLAIN = re.compile(rf"\"({_TEXT})\"{_GAP}\"({_TEXT})\"(?=[ \t]|\Z)", re.DOTALL)
-_COLUMN = re.compile(rf"{_GAP}(?:\"({_TEXT})\"(?=[ \t]|\Z)|([^\" \t][^ \t]*)(?=[ \t]|\Z))", re.DOTALL)
+QUOTED = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
+"""A text in quotes, its escapes as they are written."""
+_PLAIN = re.compile(rf"\"({QUOTED})\"{_GAP}\"({QUOTED})\"(?=[ \t]|\Z)", re.DOTALL)
+_COLUMN = re.compile(
+    rf"{_GAP}(?:\"({QUOTED})\"|([A-Za-z][\w.-]{{0,63}})[=:]\"({QUOTED})\"|\[(bytes [0-9*/-]{{1,80}})\]|([^\" \t][^ \t]*))(?=[ \t]|\Z)",
+    re.DOTALL,
+)
+_NAMES_READ = re.compile(
+    r"(?!http_|req|client)(?:\w+[_.-])?(?:(?:content|byte|resp|response|sent)?[_-]?range|cr|completion|completed?|compl?|ended|ending|end"
+    r"|termination(?:[_-]state)?|x[_-]?ff|forwarded[_-]?for|real[_-]?ip)",
+    re.IGNORECASE,
+)
+"""Names of columns whose text is read as if it stood alone: the response's range, how it ended, forwarded addresses."""
 _BARE = re.compile(r"([^\" \t][^ \t]*)(?:[ \t]+|\Z)")
 _PRODUCT = re.compile(r"[A-Za-z][\w.+-]*/[0-9].*|Mozilla/.*", re.DOTALL)
 _BARE_LAST = re.compile(r"(?<=[\" \t])[ \t]([^\" \t]+)\Z")
@@ -127,15 +137,34 @@ def _agent_alone(rest: str, before: list[tuple[str, bool]]) -> tuple[str, str, l
     return "-", agent, before + columns, len(before) + len(columns)
 
 
+def column_at(text: str, at: int) -> tuple[str, bool, int] | None:
+    """The column behind the blanks there: its text, whether it was quoted, where it ends. None where something else stands there.
+
+    >>> column_at(' "bytes 0-499/1000" 0.1', 0), column_at(' cr="bytes 0-499/1000"', 0)
+    (('bytes 0-499/1000', True, 19), ('bytes 0-499/1000', True, 22))
+    >>> column_at(' [bytes 0-499/1000]', 0), column_at(' health="OK"', 0), column_at('x', 0)
+    (('bytes 0-499/1000', True, 19), ('health="OK"', False, 12), None)
+    """
+    found = _COLUMN.match(text, at)
+    if found is None:
+        return None
+    quoted, name, named, bracketed, plain = found.groups()
+    if plain is not None:
+        return plain, False, found.end()
+    if name is not None and not _NAMES_READ.fullmatch(name):
+        return found[0].lstrip(" \t"), False, found.end()
+    return quoted if quoted is not None else named if named is not None else bracketed, True, found.end()
+
+
 def _columns_of(rest: str, at: int) -> list[tuple[str, bool]] | None:
     """The columns from there on, or None where something else stands there."""
     columns: list[tuple[str, bool]] = []
     while at < len(rest) and len(columns) < _MOST_COLUMNS:
-        found = _COLUMN.match(rest, at)
+        found = column_at(rest, at)
         if found is None:
             return None
-        columns.append((found[1], True) if found[1] is not None else (found[2], False))
-        at = found.end()
+        columns.append(found[:2])
+        at = found[2]
     return columns
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import addresses_of, clients
 from app.domain.formats.endings import ENDED_WITHOUT_ORIGIN, ending_of_field
-from app.domain.formats.json_fields import Said, lookups
+from app.domain.formats.json_fields import OTHER_BYTES, Said, lookups, record_of
 from app.domain.formats.json_profiles import Profile
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import clf_of_rfc_1123, clf_time, epoch_time, iso_time
@@ -28,8 +27,6 @@ from app.domain.formats.values import (
     ends,
     is_early,
     joined_request,
-    not_as,
-    plain_number,
     protocol_flags,
     ratio_flags,
     shown,
@@ -48,42 +45,12 @@ _EXAMPLE = """\
 {"@timestamp": "2020-07-31T18:46:09.5+02:00", "client": {"ip": "203.0.113.9"}, "user_agent": {"original": "curl/8.5.0"}, "http": {"request": {"method": "GET"}, "response": {"status_code": 206, "body": {"bytes": 289}}}, "url": {"path": "/films/1.mp4"}, "content_range": "bytes 290-578/579"}
 {"ts": 1596213971.25, "request": {"remote_ip": "203.0.113.9", "method": "GET", "uri": "/films/2.mp4", "headers": {"User-Agent": ["curl/8.5.0"]}}, "status": 200, "size": 1157}"""
 
-# numbers stay text: whatever their length, they go the way of numbers in any other format
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=plain_number, parse_constant=str)
-_DECODE, _DECODE_FIRST = _DECODER.decode, _DECODER.raw_decode
-_EDGES_OF_ARRAY = frozenset({"[", "]", "],", '{"records":[', '{"records": [', "]}"})
 _VERSION_2 = re.compile(r"[23](?:\.[0-9.]+)?")
 _STATUS_NAME = re.compile(
     r".*status.*|(?:.*(?:http|resp|response|answer|result|return|ret))?[_-]?code", re.IGNORECASE | re.DOTALL
 )
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _ZONE_TWICE = re.compile(r"( ?[+-][0-9]{4}) [A-Z]{1,5}\Z")
-_CONSOLE = re.compile(
-    r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9:.]{8,18})\t(?:\x1b\[[0-9;]*m)?[A-Za-z]+(?:\x1b\[[0-9;]*m)?\t(?:([a-z0-9_.]+)\t)?[^\t{]*\t(?=\{)"
-)
-"""What Caddy's console encoder writes before an object: time in UTC, level, logger, message."""
-
-
-def _record(line: str) -> dict[str, Any] | None:
-    """The object in a line; None for an edge of an array that is written one element a line."""
-    if line[:2] == "20" and (console := _CONSOLE.match(line)) is not None:
-        told = _record(line[console.end() :]) or {}
-        year, month, day, clock, logger = console.groups()
-        return {"ts": f"{year}-{month}-{day} {clock}", "logger": logger or "", **told}
-    try:
-        record, end = _DECODE_FIRST(line) if line[:1] == "{" else (None, 0)
-        if end != len(line):  # blanks stand around it, or it is no object
-            record = _DECODE(line)
-    except (ValueError, RecursionError):
-        text = line.strip()
-        if text in _EDGES_OF_ARRAY:
-            return None
-        if text[-2:] == "},":
-            return _record(text[:-1])
-        raise not_as("JSON", line) from None
-    if not isinstance(record, dict):
-        raise BadLine("bad_columns", f"not a JSON object: {shown(line)}")
-    return record
 
 
 def _time(text: str | None, record: dict[str, Any]) -> float:
@@ -123,7 +90,7 @@ class RecordParser:
 
     def read(self, line: str) -> tuple[Any, ...] | None:
         """The hit of a line of JSON. Raises BadLine."""
-        record = _record(line)
+        record = record_of(line)
         return None if record is None else self.hit(record, line)
 
     def hit(self, record: dict[str, Any], line: str) -> tuple[Any, ...]:
@@ -179,8 +146,11 @@ class RecordParser:
             total = count(size, "the size")
         if content_type is not None and code in (200, 206) and is_page_instead(request, content_type):
             flags, lo, hi, total = flags | _PLACELESS, None, None, None
+        announced = _announced(lo, hi, total)
         if kind == _HEADERS_COUNTED and profile is None and self._kind is None:
-            kind = _kind_of_unknown(sent, _announced(lo, hi, total), self._has_heads)
+            kind = _kind_of_unknown(sent, announced, self._has_heads)
+        if sent is None and announced is not None and has_sent and _are_fewer(get(OTHER_BYTES), announced):
+            kind = _ANNOUNCED
         extras = NO_EXTRAS if self._extras_of is None else _extras(self._extras_of, said)
         return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags | kind, extras
 
@@ -210,6 +180,12 @@ def _kind_of_unknown(sent: int | None, announced: int | None, has_heads: bool) -
     if has_heads or (sent is not None and announced is not None and sent > announced):
         return _HEADERS_COUNTED
     return _ANNOUNCED if announced is None else 0
+
+
+def _are_fewer(text: str | None, announced: int) -> bool:
+    """Whether bytes that may be those sent are fewer than were announced: the range alone is no proof then."""
+    counted = _length(text)
+    return counted is not None and counted < announced
 
 
 def _announced(lo: int | None, hi: int | None, total: int | None) -> int | None:

@@ -11,10 +11,125 @@ from typing import NamedTuple
 
 from app.domain.records import HitFlag
 
-__all__ = ["PROFILES", "Profile", "profile_of"]
+__all__ = ["FIELDS", "PROFILES", "Profile", "profile_of"]
 
 _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 _NONE: tuple[str, ...] = ()
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "time": (
+        "time", "@timestamp", "timestamp", "ts", "time_iso8601", "time_local", "msec", "datetime", "StartUTC", "EdgeStartTimestamp",
+        "start_time", "requestTime", "requestTimeEpoch", "unixtime", "started_at", "date", "@t", "timeUnixNano",
+    ),
+    "ip_address": (
+        "ip_address", "clientip", "client_ip", "remote_addr", "remote_ip", "request.client_ip", "request.remote_ip", "client.ip",
+        "source.ip", "source.address", "client.address", "ip", "c-ip", "ClientHost", "ClientIP", "request.remote_addr",
+        "client", "remoteIP", "remoteIp", "remoteAddr", "remotehost", "sourceIp", "clientIp", "callerIpAddress", "remote_host",
+        "remoteAddress", "req.remoteAddress", "network.client.ip", "request.ip", "remote", "request.remote_address", "request.remoteAddress", "client.addr",
+    ),
+    "user_agent": (
+        "user_agent", "user_agent.original", "http_user_agent", "agent", "request.headers.User-Agent", "request_User-Agent",
+        "cs(User-Agent)", "ClientRequestUserAgent", "userAgent", "ua", "requestHeaders.User-Agent",
+        "request.headers.user-agent", "req.headers.user-agent", "headers.user-agent", "http.useragent", "request.user-agent",
+        "http.request.header.user-agent", "request.user_agent", "request.userAgent", "request.agent",
+    ),
+    "request": ("request", "request_line", "requested_url"),
+    "method": (
+        "method", "request_method", "request.method", "http.request.method", "verb", "cs-method", "RequestMethod", "ClientRequestMethod",
+        "httpMethod", "http_method", "http.method", "req.method",
+    ),
+    "path": (
+        "path", "request_uri", "uri", "request.uri", "url.original", "url.path", "url", "cs-uri-stem", "RequestPath", "ClientRequestURI",
+        "requestPath", "resourcePath", "request.path", "request.url", "http.url", "req.url", "ClientRequestPath",
+    ),
+    "query": ("url.query", "cs-uri-query", "query", "args", "query_string", "request_query", "request.query", "req.query"),
+    "protocol": (
+        "server_protocol", "request.proto", "protocol", "proto", "http.version", "httpversion", "http_version", "RequestProtocol",
+        "ClientRequestProtocol", "cs-version", "cs-protocol-version", "network.protocol.version",
+        "request_protocol", "httpVersion", "request_proto", "req.httpVersion",
+    ),
+    "forwarded": (
+        "http_x_forwarded_for", "x_forwarded_for", "request.headers.X-Forwarded-For", "request_X-Forwarded-For", "x-forwarded-for",
+        "http.request.header.x-forwarded-for", "forwarded_for", "remote_ip", "real_ip", "x_real_ip", "http_x_real_ip", "http_cf_connecting_ip",
+        "http_true_client_ip",
+    ),
+    "status": (
+        "status", "http.response.status_code", "response.status_code", "response", "status_code", "sc-status", "DownstreamStatus",
+        "EdgeResponseStatus", "statusCode", "http_code", "return_code", "http_status", "httpStatus",
+        "http.status_code", "response.status", "res.statusCode", "responseCode", "code", "response.statusCode", "response.code", "response_status",
+        "response_code",
+    ),
+    "range": ("byte_range", "range"),
+    "content_range": (
+        "content_range", "sent_http_content_range", "resp_headers.Content-Range", "response.headers.Content-Range",
+        "http.response.headers.content-range", "downstream_Content-Range", "resp_headers.content-range",
+        "response.headers.content-range", "res.headers.content-range", "response_headers.content-range", "http.response.header.content-range",
+        "response.content_range", "response.contentRange",
+    ),
+    "content_length": (
+        "content_length", "sent_http_content_length", "resp_headers.Content-Length", "response.headers.Content-Length",
+        "http.response.headers.content-length", "downstream_Content-Length", "sc-content-len",
+        "response.headers.content-length", "res.headers.content-length", "response_headers.content-length", "http.response.header.content-length",
+        "response.content_length", "response.contentLength",
+    ),
+    "content_encoding": (
+        "content_encoding", "sent_http_content_encoding", "resp_headers.Content-Encoding", "response.headers.Content-Encoding",
+        "http.response.headers.content-encoding", "downstream_Content-Encoding",
+        "response.headers.content-encoding", "res.headers.content-encoding", "response_headers.content-encoding",
+        "http.response.header.content-encoding", "response.content_encoding", "response.contentEncoding",
+    ),
+    "compression_ratio": ("compression_ratio", "gzip_ratio", "GzipRatio", "EdgeResponseCompressionRatio"),
+    "content_type": (
+        "content_type", "sent_http_content_type", "resp_headers.Content-Type", "response.headers.Content-Type",
+        "http.response.mime_type", "downstream_Content-Type", "sc-content-type",
+        "response.headers.content-type", "res.headers.content-type", "response_headers.content-type", "http.response.header.content-type", "response.content_type", "response.contentType",
+    ),
+    "referer": (
+        "referer", "http_referer", "referrer", "http.request.referrer", "request.headers.Referer", "request_Referer", "cs(Referer)",
+        "ClientRequestReferer", "http.request.header.referer",
+    ),
+    "virtual_host": (
+        "virtual_host", "http_host", "server_name", "vhost", "request.host", "url.domain", "RequestHost", "ClientRequestHost",
+        "cs-host", "x-host-header", "authority", "server.address",
+    ),
+    "duration_s": ("duration_s", "request_time"),
+    "duration_ms": ("duration_ms",),
+    "duration_us": ("duration_us",),
+    "duration_ns": ("duration_ns", "event.duration"),
+    "cache_result": (
+        "cache_result", "upstream_cache_status", "cache_status", "CacheCacheStatus", "x-edge-result-type", "fastly_cache_status",
+    ),
+    "edge": ("edge", "x-edge-location", "EdgeColoCode", "fastly_server", "pop"),
+    **{
+        f"cmcd_{name}": (
+            f"cmcd_{name}", f"http_cmcd_{name}", f"request.headers.CMCD-{name.capitalize()}", f"request.headers.Cmcd-{name.capitalize()}",
+            f"request_CMCD-{name.capitalize()}", f"request_Cmcd-{name.capitalize()}", f"cs(CMCD-{name.capitalize()})", f"cmcd-{name}",
+        )
+        for name in ("object", "request", "session", "status")
+    },
+    "lo": ("lo", "sc-range-start"),
+    "hi": ("hi", "sc-range-end"),
+    "bytes_sent": (
+        "body_bytes_sent", "http.response.body.bytes", "size", "bytes", "DownstreamContentSize", "EdgeResponseBodyBytes",
+        "response.body_bytes_sent", "response.length", "network.bytes_written", "http.response.body.size",
+        "response.bytes",
+    ),
+    "all_bytes_sent": ("bytes_sent", "http.response.bytes", "sc-bytes", "EdgeResponseBytes", "response.size", "bytes_read", "http.response.size", "response_bytes"),
+    "total_bytes": ("total_bytes", "object_size"),
+    "ended": (
+        "ended", "request_completion", "completion", "response_flags", "connection_status", "x-edge-detailed-result-type",
+        "termination_state",
+    ),
+}  # fmt: skip
+"""Field to the paths tried in this order; dots go into nested objects, but a key with dots in it is found first. Where a line has none
+of them, a key is taken that differs from one in case, or in `_`, `-` and dots: `RemoteAddr`, `user-agent`.
+
+`path` and `query` make a request where there is no whole one; `all_bytes_sent` counts the headers, too, and is read where
+the body's own bytes are not there. With a map of one's own, `bytes_sent` is what one says it is. `content_length` is the size of
+the file where a GET is answered 200. `content_encoding` and `content_type` stand here beside the fields that Parsed has, and so do
+those that only app.domain.extras knows. A bare `host` is no virtual host here: many loggers write the machine's or the client's name
+there. Profiles know whose it is.
+"""
 
 
 class Profile(NamedTuple):

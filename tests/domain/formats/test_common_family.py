@@ -43,6 +43,10 @@ MEMBERS = {
         '"Bytes 0-499/1000"',
         ' "bytes 0-499/1000"  0.003 ',
         '[upstream] 10.0.0.5:8080 "bytes 0-499/1000"',
+        'rt=0.003 cr="bytes 0-499/1000" cs=HIT',
+        'rid="a b" sent_http_content_range:"bytes 0-499/1000"',
+        'asked="bytes=0-499" content_range="bytes 0-499/1000"',
+        "0.003 [bytes 0-499/1000]",
     ],
 )
 def test_the_range_is_read_wherever_it_stands_behind_the_agent(name: str, columns: str) -> None:
@@ -62,6 +66,11 @@ def test_the_range_is_read_wherever_it_stands_behind_the_agent(name: str, column
         '"bytes=0-499"',
         '"items 0-4/9"',
         '"bytes 0-/9"',
+        'range="bytes=0-499"',
+        'http_range="bytes 0-499/1000"',
+        'request_range="bytes 0-499/1000"',
+        'cookie="bytes 0-499/1000"',
+        "[bytes=0-499]",
     ],
 )
 @together("name", NAMES)
@@ -94,6 +103,10 @@ def test_of_two_ranges_that_differ_none_is_believed() -> None:
         ('"bytes 0-499/1000" TCP_HIT:HIER_NONE', 0),
         ('"bytes 0-499/1000" "aborted"', ABORTED),
         ('"bytes 0-499/1000" ok', ENDED),
+        ('cr="bytes 0-499/1000" comp="OK"', ENDED),
+        ('rt="1" cr="bytes 0-499/1000" completion=""', ABORTED),
+        ('cr="-" comp=""', ABORTED),
+        ('"bytes 0-499/1000" health="OK"', 0),
         ('"-" X', ABORTED),
         ('"-" ""', ABORTED),
         ('"-" -', 0),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.domain.formats import FORMATS
 from app.domain.formats.base import Format
-from app.domain.formats.json_fields import FIELDS
+from app.domain.formats.json_profiles import FIELDS
 from app.domain.records import REASONS
 from tests.together import together
 

@@ -307,3 +307,21 @@ def test_whatever_number_json_allows_its_line_is_a_hit_or_a_reject(text: str, is
 def test_a_ratio_above_1_says_that_the_server_compressed_the_response(name: str, ratio: object, said: int) -> None:
     line = {"time": "2026-11-28T10:00:00Z", "ip_address": "203.0.113.9", "request": "GET /report HTTP/1.1", "status": 200, "size": 4886}  # fmt: skip
     assert read("json", json.dumps({**line, name: ratio})).flags & HitFlag.ENCODED == said
+
+
+@together("name", ["sentBytes", "bytes_out", "responseLength", "served.octets", "BytesSend", "length_of_reply"])
+def test_fewer_bytes_under_an_unknown_name_make_the_range_no_proof(name: str) -> None:
+    line = {
+        "time": "2020-07-31T16:46:07Z",
+        "ip": "203.0.113.9",
+        "user_agent": "curl",
+        "request": "GET /a HTTP/1.1",
+        "status": 206,
+        "content_range": "bytes 0-999/1000",
+    }
+    assert read("json", json.dumps({**line, name: 400})).flags == HitFlag.ANNOUNCED
+    assert read("json", json.dumps({**line, name: 1000})).flags == 0
+    assert read("json", json.dumps({**line, "received_bytes": 400, "request_length": 40, "maxBodySize": 4})).flags == 0
+    assert read("json", json.dumps({**line, name: 400, "body_bytes_sent": 1000})).flags == 0
+    mapped = FormatOptions(json_fields=f"bytes_sent={name}")
+    assert read("json", json.dumps({**line, name: 400}), (), mapped).bytes_sent == 400
