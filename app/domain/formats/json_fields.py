@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from app.domain.formats.base import BadLine
 from app.domain.formats.json_profiles import FIELDS, PROFILES, Profile, profile_of
+from app.domain.formats.json_unnamed import are_unnamed
 from app.domain.formats.values import not_as, plain_number, shown
 
-__all__ = ["OTHER_BYTES", "JsonPlan", "Lookups", "Said", "lookups", "record_of"]
+__all__ = ["JsonPlan", "Lookups", "Said", "lookups", "record_of"]
 
 # numbers stay text: whatever their length, they go the way of numbers in any other format
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=plain_number, parse_constant=str)
@@ -33,11 +34,6 @@ _OPTIONAL = frozenset(
 _RANGES = frozenset({"content_range", "range", "lo", "hi"})
 _SENT = frozenset({"bytes_sent", "all_bytes_sent"})
 _FACTS = frozenset({"ended", "content_encoding", "compression_ratio", "content_type"})
-OTHER_BYTES = "other bytes"
-"""In place of a field's name: what may count the bytes sent, under a name that no path has, where there is nothing else."""
-_OUT = "(?:sent|send|out|served|written|transfer+ed|delivered|downstream|download(?:ed)?|egress|tx|resp|response|reply|body)"
-_BYTES_OUT = re.compile(rf".*{_OUT}(?:bytes?|octets|size|length)|(?:bytes?|octets|size|length).*{_OUT}")
-_BYTES_IN = re.compile("req|recv|receiv|upload|upstream|read|chunk|min|max|limit", re.IGNORECASE)
 _NAMES_NOBODY = frozenset({"", "-"})
 _NAMES_NO_HOST = _NAMES_NOBODY | {"_"}
 _SHIPPED = frozenset({"@version", "beat", "ecs", "input", "kubernetes", "log", "source_type"})
@@ -88,6 +84,8 @@ class JsonPlan(NamedTuple):
     has_sent: bool
     has_facts: bool
     """Whether there can be a field that says what was answered, how many bytes were sent, or how: one of _FACTS."""
+    has_unnamed: bool
+    """Whether a key that no path has may say something of the end."""
 
     def said(self, record: dict[str, Any]) -> Said:
         """What the line says."""
@@ -145,14 +143,9 @@ class Lookups:
             else:
                 searches.append((name, search))
         names = {name for name, *_ in (*keys, *searches)}
-        if names.isdisjoint(_SENT):
-            worded: list[tuple[str, ...]] = [
-                (key,) for key in record if _BYTES_OUT.fullmatch(_plain(key)) and not _BYTES_IN.search(key)
-            ]
-            searches += [(OTHER_BYTES, partial(_first, worded, frozenset[str]()))] if worded else []
-            names |= {OTHER_BYTES} if worded else set()
-        groups = (not names.isdisjoint(group) for group in (_RANGES, {*_SENT, OTHER_BYTES}, _FACTS))
-        return JsonPlan(tuple(keys), tuple(searches), profile, *groups)
+        has_range, has_sent, has_facts = (not names.isdisjoint(group) for group in (_RANGES, _SENT, _FACTS))
+        unnamed = are_unnamed(tuple(record))
+        return JsonPlan(tuple(keys), tuple(searches), profile, has_range, has_sent, has_facts, unnamed)
 
 
 def _steps(paths: tuple[str, ...], keys: Container[str], roots: Container[str]) -> list[tuple[str, ...]]:

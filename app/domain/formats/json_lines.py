@@ -12,8 +12,9 @@ from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import addresses_of, clients
 from app.domain.formats.endings import ENDED_WITHOUT_ORIGIN, ending_of_field
-from app.domain.formats.json_fields import OTHER_BYTES, Said, lookups, record_of
+from app.domain.formats.json_fields import Said, lookups, record_of
 from app.domain.formats.json_profiles import Profile
+from app.domain.formats.json_unnamed import said_elsewhere, status_elsewhere
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import clf_of_rfc_1123, clf_time, epoch_time, iso_time
 from app.domain.formats.values import (
@@ -38,7 +39,7 @@ from app.domain.records import HitFlag
 __all__ = ["FORMAT", "RecordParser"]
 
 _HEADERS_COUNTED, _HTTP2, _ENCODED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.HTTP2), int(HitFlag.ENCODED)
-_ANNOUNCED, _UNSIZED, _ENDED = int(HitFlag.ANNOUNCED), int(HitFlag.UNSIZED), int(HitFlag.ENDED)
+_ABORTED, _ANNOUNCED, _UNSIZED, _ENDED = map(int, (HitFlag.ABORTED, HitFlag.ANNOUNCED, HitFlag.UNSIZED, HitFlag.ENDED))
 _PLACELESS = int(HitFlag.PLACELESS)
 _EXAMPLE = """\
 {"time": "2020-07-31T16:46:07Z", "ip_address": "203.0.113.9", "user_agent": "curl/8.5.0", "request": "GET /films/1.mp4 HTTP/1.1", "status": 206, "range": "0-289"}
@@ -46,10 +47,6 @@ _EXAMPLE = """\
 {"ts": 1596213971.25, "request": {"remote_ip": "203.0.113.9", "method": "GET", "uri": "/films/2.mp4", "headers": {"User-Agent": ["curl/8.5.0"]}}, "status": 200, "size": 1157}"""
 
 _VERSION_2 = re.compile(r"[23](?:\.[0-9.]+)?")
-_STATUS_NAME = re.compile(
-    r".*status.*|(?:.*(?:http|resp|response|answer|result|return|ret))?[_-]?code", re.IGNORECASE | re.DOTALL
-)
-_STATUS = re.compile(r"[1-5][0-9]{2}")
 _ZONE_TWICE = re.compile(r"( ?[+-][0-9]{4}) [A-Z]{1,5}\Z")
 
 
@@ -96,7 +93,7 @@ class RecordParser:
     def hit(self, record: dict[str, Any], line: str) -> tuple[Any, ...]:
         """The hit of a record of texts; `line` is shown where there is none. Raises BadLine."""
         plan = self._plan_of(record)
-        _, _, profile, has_range, has_sent, has_facts = plan
+        _, _, profile, has_range, has_sent, has_facts, has_unnamed = plan
         said = plan.said(record)
         get = said.get
         request, method, flags = _request(said, record, profile)
@@ -122,7 +119,7 @@ class RecordParser:
             # Logstash's pattern of the combined format keeps the quotes of its columns
             user_agent = user_agent[1:-1]
         if status is None:
-            status = _status_elsewhere(record)
+            status = status_elsewhere(record)
         code = 200 if status is None else STATUSES[status]
         lo, hi, total = _range(said) if has_range else (None, None, None)
         content_type = None
@@ -146,11 +143,10 @@ class RecordParser:
             total = count(size, "the size")
         if content_type is not None and code in (200, 206) and is_page_instead(request, content_type):
             flags, lo, hi, total = flags | _PLACELESS, None, None, None
-        announced = _announced(lo, hi, total)
         if kind == _HEADERS_COUNTED and profile is None and self._kind is None:
-            kind = _kind_of_unknown(sent, announced, self._has_heads)
-        if sent is None and announced is not None and has_sent and _are_fewer(get(OTHER_BYTES), announced):
-            kind = _ANNOUNCED
+            kind = _kind_of_unknown(sent, _announced(lo, hi, total), self._has_heads)
+        if has_unnamed or (profile is None and line.find("{", 1) > 0):  # another object is in it
+            flags, kind = _with_unnamed(record, flags, kind, None if sent is not None else _announced(lo, hi, total))
         extras = NO_EXTRAS if self._extras_of is None else _extras(self._extras_of, said)
         return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags | kind, extras
 
@@ -160,7 +156,8 @@ class RecordParser:
         if _is_early(said):
             return None, _ANNOUNCED
         if body is not None:
-            sent, kind = count(body, "bytes sent"), 0
+            sent = count(body, "bytes sent")
+            kind = _ANNOUNCED if sent is None else 0  # `-` beside a range is no proof of it
         else:
             sent = count(said.get("all_bytes_sent") or "-", "bytes sent")
             kind = 0 if sent is None else _HEADERS_COUNTED
@@ -170,6 +167,14 @@ class RecordParser:
 def _is_early(said: Said) -> bool:
     """Whether the line was written before the response ended."""
     return is_early(said.get("bytes_sent") or said.get("all_bytes_sent") or "")
+
+
+def _with_unnamed(record: dict[str, Any], flags: int, kind: int, announced: int | None) -> tuple[int, int]:
+    """Flags and kind with what stands under other names. `announced`: the length, if no bytes were found: fewer make it no proof."""
+    broke, counted = said_elsewhere(record)
+    if announced is not None and counted is not None and counted < announced:
+        kind = _ANNOUNCED
+    return flags & ~_ENDED | _ABORTED if broke else flags, kind
 
 
 def _kind_of_unknown(sent: int | None, announced: int | None, has_heads: bool) -> int:
@@ -182,25 +187,9 @@ def _kind_of_unknown(sent: int | None, announced: int | None, has_heads: bool) -
     return _ANNOUNCED if announced is None else 0
 
 
-def _are_fewer(text: str | None, announced: int) -> bool:
-    """Whether bytes that may be those sent are fewer than were announced: the range alone is no proof then."""
-    counted = _length(text)
-    return counted is not None and counted < announced
-
-
 def _announced(lo: int | None, hi: int | None, total: int | None) -> int | None:
     """The length of the range, or of the file."""
     return total if lo is None or hi is None else hi - lo + 1
-
-
-def _status_elsewhere(record: dict[str, Any], depth: int = 2) -> str | None:
-    """A status under a name that is not known: a line that has one is no 200 because of that."""
-    for name, value in record.items():
-        if isinstance(value, str) and _STATUS.fullmatch(value) and _STATUS_NAME.fullmatch(name):
-            return value
-        if isinstance(value, dict) and depth and (found := _status_elsewhere(value, depth - 1)) is not None:
-            return found
-    return None
 
 
 def _is_another_logger(logger: Any) -> bool:
@@ -255,7 +244,10 @@ def _range(said: Said) -> tuple[int | None, int | None, int | None]:
         return content_range(text)
     text = said.get("range")
     if text and text != "-":
-        return content_range(text) if "/" in text else (*ends(*text.partition("-")[::2]), None)
+        if "/" in text:
+            return content_range(text)
+        first, _, last = text.partition("-")
+        return *ends(first, last), None
     return *ends(said.get("lo") or "", said.get("hi") or ""), None
 
 

@@ -156,9 +156,11 @@ def ends(first: str, last: str) -> tuple[int | None, int | None]:
     >>> ends("0", "499"), ends("", "499"), ends("500", "499"), ends("a", "b")
     ((0, 499), (None, None), (None, None), (None, None))
     """
+    if not (first.isdigit() and last.isdigit() and first.isascii() and last.isascii()):
+        return None, None
     try:
-        lo, hi = number(first, "the first byte"), number(last, "the last byte")
-    except BadLine:
+        lo, hi = int(first), int(last)
+    except ValueError:  # thousands of digits
         return None, None
     return (lo, hi) if lo <= hi else (None, None)
 

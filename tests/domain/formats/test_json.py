@@ -325,3 +325,62 @@ def test_fewer_bytes_under_an_unknown_name_make_the_range_no_proof(name: str) ->
     assert read("json", json.dumps({**line, name: 400, "body_bytes_sent": 1000})).flags == 0
     mapped = FormatOptions(json_fields=f"bytes_sent={name}")
     assert read("json", json.dumps({**line, name: 400}), (), mapped).bytes_sent == 400
+
+
+RANGED = {
+    "time": "2020-07-31T16:46:07Z",
+    "ip": "203.0.113.9",
+    "user_agent": "curl",
+    "request": "GET /a HTTP/1.1",
+    "status": 206,
+    "content_range": "bytes 0-999/1000",
+}
+
+
+@together(
+    "told",
+    [
+        {"aborted": True},
+        {"client_aborted": "true"},
+        {"isClientDisconnected": 1},
+        {"finished": False},
+        {"completed": "", "body_bytes_sent": 1000},
+        {"transfer.complete": "no"},
+        {"error": "write tcp 10.0.0.1:80: broken pipe"},
+        {"result": "TCP_MISS_ABORTED"},
+        {"response": {"state": "client disconnected"}},
+        {"http": {"response": {"truncated": True}}},
+        {"request_completion": "OK", "aborted": True},
+    ],
+)
+def test_what_says_under_an_unknown_name_that_the_response_broke_is_believed(told: dict[str, Any]) -> None:
+    assert read("json", json.dumps({**RANGED, **told})).flags & (HitFlag.ABORTED | HitFlag.ENDED) == HitFlag.ABORTED
+
+
+@together(
+    "told",
+    [
+        {"aborted": False},
+        {"not_aborted": True},
+        {"finished": True},
+        {"completed": "OK"},
+        {"error": ""},
+        {"error": "-"},
+        {"error": None},
+        {"result": "TCP_HIT"},
+        {"state": "CD"},
+        {"outcome": "success"},
+        {"aborted": {"by": "nobody"}},
+        {"timeout": 30},
+    ],
+)
+def test_other_words_under_unknown_names_say_nothing(told: dict[str, Any]) -> None:
+    assert read("json", json.dumps({**RANGED, **told})).flags == 0
+
+
+@together(
+    "told",
+    [{"body_bytes_sent": "-"}, {"body_bytes_sent": ""}, {"net": {"bytes": {"out": 400}}}, {"bytes": {"sent": 4}}],
+)
+def test_bytes_that_are_not_there_or_stand_deeper_make_the_range_no_proof(told: dict[str, Any]) -> None:
+    assert read("json", json.dumps({**RANGED, **told})).flags == HitFlag.ANNOUNCED

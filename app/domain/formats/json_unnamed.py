@@ -1,0 +1,96 @@
+"""What a line of JSON says under names that no path has. Nothing of it makes a download whole: it keeps one from being called whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from app.domain.formats.endings import ending_of_field
+from app.domain.records import HitFlag
+
+__all__ = ["Unnamed", "are_unnamed", "said_elsewhere", "status_elsewhere"]
+
+_ABORTED = int(HitFlag.ABORTED)
+_DEEPEST = 2
+"""Objects within objects that are looked into."""
+_STATUS_NAME = re.compile(
+    r".*status.*|(?:.*(?:http|resp|response|answer|result|return|ret))?[_-]?code", re.IGNORECASE | re.DOTALL
+)
+_STATUS = re.compile(r"[1-5][0-9]{2}")
+_OUT = "(?:sent|send|out|served|written|transfer+ed|delivered|downstream|download(?:ed)?|egress|tx|resp|response|reply|body)"
+_UNIT = "(?:bytes?|octets|size|length)"
+_NAMES = {
+    "bytes": re.compile(rf"(?!.*(?:req|rec(?:v|eiv)|upload|upstream|read|chunk|min|max|limit)).*(?:{_OUT}{_UNIT}|{_UNIT}.*{_OUT})"),
+    "broke": re.compile(
+        r".*(?<!not)(?<!non)(?:abort(?:ed)?|disconnect(?:ed)?|broken|cancell?ed|incomplete|interrupted|truncated|timedout|hungup)"
+    ),
+    "whole": re.compile(r".*(?:completed?|finished|success(?:ful)?)"),
+    "words": re.compile(r".*(?:result|state|outcome|reason|termination|ending|errors?|err|exception)(?:message|msg|text|code|details?)?"),
+}  # fmt: skip
+_YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0", ""})
+
+
+class Unnamed(NamedTuple):
+    """What stands in a line."""
+
+    broke: bool
+    """The response broke off."""
+    bytes_sent: int | None
+    """The least number that may count the bytes sent."""
+
+
+def are_unnamed(keys: tuple[str, ...]) -> bool:
+    """Whether one of these keys of a line may say something here."""
+    return bool(_asked("", keys))
+
+
+def said_elsewhere(record: dict[str, Any], parent: str = "", depth: int = _DEEPEST) -> Unnamed:
+    """What the line's own keys and those of objects in it say, whose texts and numbers are texts."""
+    broke, counts = False, []
+    for key, kind in _asked(parent, tuple(record)):
+        value = record[key]
+        text = str(value).strip() if isinstance(value, str | bool) else None
+        if text is None:
+            continue
+        if kind == "bytes":
+            counts += [int(text)] if len(text) < 20 and text.isascii() and text.isdigit() else []
+        else:
+            broke = broke or _SAYS_BROKEN[kind](text)
+    if depth and dict in map(type, record.values()):
+        for key, value in record.items():
+            if isinstance(value, dict):
+                inner = said_elsewhere(value, f"{parent}{key}", depth - 1)
+                broke = broke or inner.broke
+                counts += [] if inner.bytes_sent is None else [inner.bytes_sent]
+    return Unnamed(broke, min(counts, default=None))
+
+
+_SAYS_BROKEN: dict[str, Callable[[str], bool]] = {
+    "broke": lambda text: text.lower() in _YES,
+    "whole": lambda text: text.lower() in _NO,
+    # two letters may be a country
+    "words": lambda text: len(text) > 2 and bool(ending_of_field(text) & _ABORTED),
+}
+
+
+@lru_cache(maxsize=4096)
+def _asked(parent: str, keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The keys that may say something, and what. `parent`: the keys that lead to them."""
+    named = ((key, re.sub(r"[_.\s-]", "", f"{parent}{key}").lower()[-64:]) for key in keys)
+    return tuple(
+        (key, kind)
+        for key, name in named
+        if (kind := next((kind for kind, pattern in _NAMES.items() if pattern.fullmatch(name)), None)) is not None
+    )
+
+
+def status_elsewhere(record: dict[str, Any], depth: int = _DEEPEST) -> str | None:
+    """A status under a name that is not known: a line that has one is no 200 because of that."""
+    for name, value in record.items():
+        if isinstance(value, str) and _STATUS.fullmatch(value) and _STATUS_NAME.fullmatch(name):
+            return value
+        if isinstance(value, dict) and depth and (found := status_elsewhere(value, depth - 1)) is not None:
+            return found
+    return None
