@@ -24,7 +24,7 @@ _UNIT = "(?:bytes?|octets|size|length)"
 _NAMES = {
     "bytes": re.compile(rf"(?!.*(?:req|rec(?:v|eiv)|upload|upstream|read|chunk|min|max|limit)).*(?:{_OUT}{_UNIT}|{_UNIT}.*{_OUT})"),
     "broke": re.compile(
-        r".*(?<!not)(?<!non)(?:abort(?:ed)?|disconnect(?:ed)?|broken|cancell?ed|incomplete|interrupted|truncated|timedout|hungup)"
+        r".*(?<!not)(?<!non)(?:abort(?:ed)?|disconnect(?:ed)?|broken|cancell?ed|incomplete|interrupted|timedout|hungup)"
     ),
     "whole": re.compile(r".*(?:completed?|finished|success(?:ful)?)"),
     "words": re.compile(r".*(?:result|state|outcome|reason|termination|ending|errors?|err|exception)(?:message|msg|text|code|details?)?"),

@@ -349,7 +349,7 @@ RANGED = {
         {"error": "write tcp 10.0.0.1:80: broken pipe"},
         {"result": "TCP_MISS_ABORTED"},
         {"response": {"state": "client disconnected"}},
-        {"http": {"response": {"truncated": True}}},
+        {"http": {"response": {"interrupted": True}}},
         {"request_completion": "OK", "aborted": True},
     ],
 )
@@ -372,6 +372,7 @@ def test_what_says_under_an_unknown_name_that_the_response_broke_is_believed(tol
         {"outcome": "success"},
         {"aborted": {"by": "nobody"}},
         {"timeout": 30},
+        {"message_truncated": True},
     ],
 )
 def test_other_words_under_unknown_names_say_nothing(told: dict[str, Any]) -> None:
