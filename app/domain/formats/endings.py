@@ -36,6 +36,7 @@ _WENT_WRONG = re.compile(
     re.IGNORECASE,
 )
 """Azure, Google and Akamai in words of their own."""
+_WORDS_ALONE = re.compile(r"[A-Za-z][A-Za-z _-]{3,63}")
 _RESULT_BROKEN = re.compile(r"(?!NoError)(?:[A-Z][A-Za-z]*)?Error|AbortedOrigin|ClientHungUpRequest")
 """CloudFront's detailed results that are errors."""
 WIN32_BROKEN = frozenset({"64", "109", "121", "232", "233", "995", "1229", "1236", "10053", "10054"})
@@ -73,6 +74,8 @@ def ending_flags(text: str, quoted: bool, behind_range: bool) -> int | None:
     if _SQUID.fullmatch(text):
         # Traffic Server writes ERR_CLIENT_ABORT, ERR_READ_TIMEOUT and the like
         return _ABORTED if "_ABORTED" in text or "_TIMEDOUT" in text or text.startswith("ERR_") else 0
+    if _WORDS_ALONE.fullmatch(text) and _WENT_WRONG.search(text):
+        return _ABORTED
     if not behind_range:
         return None
     if text == "X" or (text == "" and quoted):
