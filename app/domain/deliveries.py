@@ -5,7 +5,7 @@ What each hit adds says the table proof.ROWS. Then, by the first rule that fits:
 | # | known | verdict | reason | evidence |
 |---|---|---|---|---|
 | 0 | more hits came than are kept | unknown | fragmented | ranges |
-| 1 | hits name different totals, or a 200 sent more than the file has | unknown | size_changed | ranges |
+| 1 | hits name different totals, a 200 sent more than the file has, or bytes were sent beyond a 200 that ended | unknown | size_changed | ranges |
 | 2 | all of the file surely was received | complete | | ranges |
 | 3 | all of it was sent, some by responses that broke and were resumed | complete; strict: unknown | in_flight | resumed |
 | 4 | no size, but a 200 that ended as it should, or one range from byte 0 to the last byte that anybody was sent | complete | | ranges |
@@ -246,7 +246,9 @@ def _is_whole(tally: Tally, found: Arrivals, ranges: Ranges, total: int | None) 
         if not total:
             return bool(tally.marks & (_FROM_START | Mark.ENCODED)) and not found.is_changed
         return len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= total - 1
-    if tally.marks & ENDED and not _outgrown(tally, found):
+    if _outgrown(tally, found):
+        return False
+    if tally.marks & ENDED:
         return True
     # without a size: one range from 0, unless it is a probe or ends before another response; a 200 shows no end
     if not tally.marks & Mark.OFFSETS or len(ranges) != 1 or ranges[0][0] != 0:

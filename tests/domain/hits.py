@@ -14,7 +14,7 @@ from app.domain.records import Delivery, HitFlag, Parsed
 from app.domain.tallies import Tally
 
 KEY = ("203.0.113.9", "curl/8", "GET /a")
-ABORTED, HEADERS_COUNTED = HitFlag.ABORTED, HitFlag.HEADERS_COUNTED
+ABORTED, ENDED, HEADERS_COUNTED = HitFlag.ABORTED, HitFlag.ENDED, HitFlag.HEADERS_COUNTED
 
 FLAGS = [
     int(some)

@@ -14,7 +14,7 @@ from app.domain.parts import part_of
 from app.domain.proof import HEADER_ALLOWANCE_BYTES, Proof
 from app.domain.records import Delivery, Parsed
 from app.domain.tallies import MAX_HITS, Mark, Part, Tally
-from tests.domain.hits import ABORTED, HEADERS_COUNTED, KEY, delivery_of, hit, tally_of
+from tests.domain.hits import ABORTED, ENDED, HEADERS_COUNTED, KEY, delivery_of, hit, tally_of
 from tests.together import together
 
 Verdict = tuple[str, str | None, str]
@@ -42,6 +42,14 @@ TABLE: dict[str, tuple[list[Parsed], int | None, Verdict]] = {
     "a range beyond its own total beside all of it": ([hit(0, 1000, total=1000), hit(0, 1000, total=1001)], None, COMPLETE),
     "two totals beat a known size": ([hit(0, 9, total=10), hit(0, 9, total=11)], 10, ("unknown", "size_changed", "ranges")),
     "two totals of byte counts": ([hit(sent=5, total=10), hit(sent=5, total=11)], None, ("unknown", "size_changed", "ranges")),
+    "a 200 that ended before the end of a range": (
+        [hit(status=200, sent=1000, flags=ENDED), hit(0, 1499)], None, ("unknown", "size_changed", "ranges")
+    ),
+    "a 200 that ended where a range ends": ([hit(status=200, sent=1000, flags=ENDED), hit(0, 999)], None, COMPLETE),
+    "a 200 that ended behind a range": ([hit(status=200, sent=1000, flags=ENDED), hit(0, 499)], None, COMPLETE),
+    "a 200 that ended before all of the size": (
+        [hit(status=200, sent=1000, flags=ENDED), hit(0, 1499, total=1500)], None, COMPLETE
+    ),
     # 2: offsets and a total
     "all of it": ([hit(0, 499, total=1000), hit(500, 999, total=1000)], None, COMPLETE),
     "all of it, size from elsewhere": ([hit(0, 499), hit(500, 999)], 1000, COMPLETE),
