@@ -1,4 +1,4 @@
-"""What a line of JSON says under names that no path has. Nothing of it makes a download whole: it keeps one from being called whole."""
+"""What a line says under names that no format has: keys of JSON, or columns. It makes no download whole: it keeps one from being called whole."""
 
 from __future__ import annotations
 

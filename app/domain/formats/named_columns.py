@@ -14,6 +14,7 @@ from app.domain.cmcd import CMCD, CMCD_PREFIX, read_cmcd
 from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.clients import Clients, addresses_of
 from app.domain.formats.endings import WIN32_BROKEN, is_broken_result
+from app.domain.formats.json_unnamed import are_unnamed, said_elsewhere
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS, epoch_time
 from app.domain.formats.values import (
@@ -116,6 +117,8 @@ class ColumnReader:
         self._agents = agents
         self._plain = plain
         self._extras_of = extras_reader(fields) if fields else None
+        known = {self._at[part] for part in self._at}
+        self._unnamed = {name: index for name, index in at.items() if index not in known and are_unnamed((name,))}
         self._any_result = any(self._at[part] >= 0 for part in _OF_ENDINGS)
         self._cmcd_at = [part for part in self._at if part.startswith("cmcd") and self._at[part] >= 0]
         self.date = ""
@@ -169,8 +172,16 @@ class ColumnReader:
                 flags, lo, hi, total = flags | _PLACELESS, None, None, None
         if self._any_result and self._aborted(columns, status):
             flags |= _ABORTED
+        if self._unnamed:
+            flags |= self._said_elsewhere(columns, sent, total if lo is None or hi is None else hi - lo + 1)
         extras = NO_EXTRAS if self._extras_of is None else self._extras(self._extras_of, columns)
         return time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags, extras
+
+    def _said_elsewhere(self, columns: list[str], sent: int | None, announced: int | None) -> int:
+        """Flags of columns whose names are not known: they make nothing whole, but keep a range from being called whole."""
+        broke, counted = said_elsewhere({name: columns[index] for name, index in self._unnamed.items()})
+        is_less = sent is None and counted is not None and announced is not None and counted < announced
+        return (_ABORTED if broke else 0) | (_ANNOUNCED if is_less else 0)
 
     def _extras(self, of: Callable[..., dict[str, str]], columns: list[str]) -> dict[str, str]:
         at = self._at

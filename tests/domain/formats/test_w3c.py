@@ -152,3 +152,24 @@ def test_what_windows_says_of_the_connection_tells_that_the_client_went(code: st
     head = ("#Fields: date time cs-method cs-uri-stem c-ip sc-status sc-win32-status cs-version",)
     found = read("w3c", f"2020-07-31 16:46:07 GET /a 203.0.113.9 200 {code} HTTP/2", head)
     assert found.flags == HitFlag.HTTP2 | (HitFlag.ABORTED if aborted else 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "flags"),
+    [
+        ("sc-bytes-body", "400", HitFlag.ANNOUNCED),
+        ("sc-bytes-body", "500", HitFlag(0)),
+        ("x-body-bytes", "-", HitFlag(0)),
+        ("cs-bytes", "400", HitFlag(0)),
+        ("x-aborted", "true", HitFlag.ABORTED),
+        ("x-aborted", "-", HitFlag(0)),
+        ("x-finished", "0", HitFlag.ABORTED),
+    ],
+)
+def test_a_column_whose_name_is_not_known_keeps_a_range_from_being_proof_and_makes_none(
+    name: str, text: str, flags: HitFlag
+) -> None:
+    head = f"#Fields: date time c-ip cs-method cs-uri-stem sc-status cs(User-Agent) sc(Content-Range) {name}"
+    line = f"2026-11-29 18:00:00 203.0.113.9 GET /a.mp4 206 curl/8 bytes+0-499/500 {text}"
+    found = read("w3c", line, (head,))
+    assert (found.lo, found.hi, found.flags) == (0, 499, int(flags))
