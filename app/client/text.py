@@ -118,13 +118,18 @@ def answer_text(answer: Answer, given: str) -> str:
 def _coverage(answer: Answer, delivery: Delivery) -> str:
     ranges = ranges_of(delivery)
     if delivery.is_counted and not ranges:
-        return f"Missing    not known; {_number(delivery.bytes_sent)} of {_number(delivery.total_bytes)} bytes sent"
+        size = "" if delivery.total_bytes is None else f" of {delivery.total_bytes:,}"
+        return f"Missing    not known; {_number(delivery.bytes_sent)}{size} bytes sent"
     lo, hi = answer.part or (
         0,
         (delivery.total_bytes or 0) - 1 if delivery.total_bytes else ranges[-1][1] if ranges else -1,
     )
     bar = f"Coverage   [{coverage_signs(ranges, lo, hi, BAR_CELLS)}] {lo}-{hi}\n" if hi >= lo else ""
-    return f"{bar}Missing    {ranges_text(answer.missing, SHOWN_RANGES)}"
+    doubtful = doubtful_of(delivery)
+    if answer.part is not None:
+        doubtful = byteranges.intersect(doubtful, ((answer.part.lo, answer.part.hi),))
+    told = f"\nIn doubt   {ranges_text(doubtful, SHOWN_RANGES)}" if doubtful else ""
+    return f"{bar}Missing    {ranges_text(answer.missing, SHOWN_RANGES)}{told}"
 
 
 def keys_text(keys: Sequence[Key]) -> str:

@@ -15,6 +15,7 @@ from app.__main__ import main
 from app.checking.report import CheckReport
 from app.cli.checking.screen import Listing, tell
 from app.cli.run.report import Findings, found_lines
+from app.domain.records import Delivery
 from app.domain.totals import Totals
 from app.settings import Settings, settings
 from app.stores import open_store
@@ -71,6 +72,15 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     settings.cache_clear()
 
 
+async def _deliveries(own: Settings) -> list[Delivery]:
+    store = open_store("sqlite", own, read_only=True)
+    await store.open()
+    try:
+        return await store.reads.newest_deliveries(50, "complete")
+    finally:
+        await store.close()
+
+
 async def _totals(own: Settings) -> Totals:
     store = open_store("sqlite", own, read_only=True)
     await store.open()
@@ -90,6 +100,11 @@ def test_reduce_run_and_check_tell_the_same_rows(told: Told, capsys: pytest.Capt
     assert wanted.items() <= reduced.items()
     totals = asyncio.run(_totals(own))
     assert _rows("\n".join(found_lines(Findings(totals, [])))) == reduced
+    (resumed,) = [one for one in asyncio.run(_deliveries(own)) if one.evidence == "resumed"]
+    assert found_lines(Findings(totals, [resumed]))[-2:] == [
+        "  bytes 400-999; in doubt 0-399; 600 of 1,000 bytes covered by 2 hits from 2024-07-31T10:00:00Z on",
+        "  Whole, if the client had received what was sent before the connection broke: bytes 0-399.",
+    ]
     report = CheckReport()
     report.totals["sqlite"] = totals
     tell(report, Listing(as_json=False), as_json=False)

@@ -12,7 +12,7 @@ from app.domain.totals import Totals
 from app.output.columns import iso_time
 from app.output.statistics import delivery_rows, hit_rows, table_lines
 from app.settings import Settings
-from app.words import counted_text, hints, ranges_text, reason_label, visible
+from app.words import condition_text, counted_text, hints, ranges_text, reason_label, verdict_sentence, visible
 
 __all__ = ["Findings", "findings", "found_lines", "where_lines"]
 
@@ -60,16 +60,20 @@ def found_lines(found: Findings) -> list[str]:
 
 
 def _example(delivery: Delivery) -> list[str]:
-    """Key, verdict, ranges: three lines."""
+    """Key, verdict, ranges: three lines; a fourth, if it is whole under a condition only."""
     size = f" of {delivery.total_bytes:,}" if delivery.total_bytes is not None else ""
     why = f", {reason_label(delivery.reason)}" if delivery.reason else ""
     told = f"bytes {ranges_text(delivery.ranges, _RANGES_SHOWN)}" if delivery.ranges else "no byte ranges"
     if delivery.missing:
         told += f"; missing {ranges_text(delivery.missing, _RANGES_SHOWN)}"
+    if delivery.doubtful:
+        told += f"; in doubt {ranges_text(delivery.doubtful, _RANGES_SHOWN)}"
+    is_conditional = delivery.verdict == "complete" and condition_text(delivery.evidence) is not None
     return [
         visible(f"{delivery.verdict}{why}: {delivery.request}")[:_WIDTH],
         visible(f"  to {delivery.ip_address}, {delivery.user_agent}")[:_WIDTH],
         f"  {told}; {delivery.covered_bytes:,}{size} bytes covered by {counted_text(delivery.hits, 'hit')} from {iso_time(delivery.first)} on",
+        *([f"  {verdict_sentence(delivery)}"[:_WIDTH]] if is_conditional else []),
     ]
 
 
