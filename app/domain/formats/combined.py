@@ -117,7 +117,7 @@ def tail_of_columns(columns: Sequence[tuple[str, bool]], before_agent: int = 0, 
             last_was_range = True
             continue
         is_last = place + 1 == len(columns)
-        ending = ending_flags(text, quoted, is_last and last_was_range)
+        ending = ending_flags(text, quoted, last_was_range and (is_last or (text == "X" and not quoted)))
         if ending is not None:
             is_doubted = ending & _ENDED and f"end:{place - before_agent}" in doubted
             if is_doubted:

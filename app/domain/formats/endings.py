@@ -59,7 +59,7 @@ _WITHOUT_EMPTY = frozenset({"envoy", "cloudfront"})
 def ending_flags(text: str, quoted: bool, behind_range: bool) -> int | None:
     """The flags of one column behind the agent, or None where it says nothing about the end.
 
-    `behind_range`: it is the last column and the one before it is the place of the range. Letters that could be a country or a
+    `behind_range`: it is the last column, or `X` before others, and the one before it is the place of the range. Letters that could be a country or a
     cache's state count there alone: Apache's `X` and `+`, HAProxy's `CD`, nginx's empty text, Varnish's `hit`.
 
     >>> ending_flags("OK", True, False), ending_flags("TCP_MISS_ABORTED:HIER_DIRECT", False, False), ending_flags("CD", False, False)
