@@ -11,7 +11,7 @@ from typing import Any
 
 from app.domain.fields import DELIVERY, HIT, REJECT
 from app.domain.records import Delivery, Hit, Reject
-from app.stores.cassandra import encoding, rows
+from app.stores.cassandra import encoding, rows, values
 from app.stores.elasticsearch.documents import HITS as HIT_DOCUMENTS
 from app.stores.elasticsearch.documents import REJECTS as REJECT_DOCUMENTS
 from app.stores.elasticsearch.documents import delivery_document
@@ -63,7 +63,7 @@ def encoded_rows() -> dict[str, dict[str, list[Any]]]:
                 encoding.hit_values(
                     one,
                     encoding.key_bytes((one.ip_address, one.user_agent, one.request)),
-                    encoding.day_bytes(one.time),
+                    values.date(one.time),
                     None,
                 )
                 for one in HITS

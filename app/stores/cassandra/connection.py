@@ -31,6 +31,7 @@ PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.2
 
 # the driver prints a stack for what is told here in one sentence
 logging.getLogger("cassandra.cluster").addFilter(lambda record: record.msg != "Error preparing query:")
+_OF_MISSING_TABLES = ("unconfigured table", "does not exist", "No keyspace")
 _OF_THE_SERVER = ("disk usage exceeds", "consistency level")
 """What a guardrail of the server's operator says that refuses every record: a full disk, a consistency that is not allowed."""
 
@@ -111,7 +112,6 @@ class CassandraConnection:
             ) from None
         except (ValueError, TypeError, OSError) as error:
             raise SettingsError(f"WEBLOGS_CASSANDRA_HOSTS={own.cassandra_hosts!r} cannot be used: {error}") from error
-        assert cluster.connection_class.__name__ == "LibevConnection"
         driver_log = logging.getLogger("cassandra")
         level = driver_log.level
         driver_log.setLevel(logging.CRITICAL)  # it prints stacks for what is told here in one sentence
@@ -272,7 +272,7 @@ class CassandraConnection:
             return StoreError(
                 f"{self.where} does not allow the user {self._settings.cassandra_user!r} to do this: {reason}"
             )
-        if isinstance(error, cassandra.InvalidRequest) and _is_missing(reason):
+        if isinstance(error, cassandra.InvalidRequest) and any(words in reason for words in _OF_MISSING_TABLES):
             self.lost_tables += 1
             keyspace = self._settings.cassandra_keyspace
             return StoreUnreachable(
@@ -290,10 +290,6 @@ class CassandraConnection:
         ):
             return StoreUnreachable(f"{self.where} did not answer as asked: {reason}")
         return StoreError(f"{self.where} failed: {reason}")
-
-
-def _is_missing(reason: str) -> bool:
-    return "unconfigured table" in reason or "does not exist" in reason or "No keyspace" in reason
 
 
 def _message(error: BaseException) -> str:

@@ -13,17 +13,14 @@ from zlib import crc32
 from app.domain.fields import HIT, KEY, REJECT
 from app.domain.records import Delivery, Hit, Reject
 from app.stores.cassandra.memory import Written
-from app.stores.cassandra.rows import COLUMN_BYTES, DELIVERIES, HITS, REJECTS, SHARDS, STAMPED_COLUMNS, VERDICTS, CqlRow
-from app.stores.cassandra.values import big, bigint, day_number, double, int32, key_part, long_key
+from app.stores.cassandra.rows import DELIVERIES, HITS, REJECTS, SHARDS, STAMPED_COLUMNS, VERDICTS, CqlRow, sized_row
+from app.stores.cassandra.values import bigint, date, double, int32, key_part, long_key
 from app.stores.identities import AnyKey, key_name
 
 __all__ = [
-    "LONGEST_TTL_S",
     "Encoder",
-    "KeyBytes",
     "WriteWork",
     "class_of",
-    "day_bytes",
     "delivery_values",
     "hit_values",
     "key_bytes",
@@ -33,7 +30,7 @@ __all__ = [
     "ttl_s",
 ]
 
-LONGEST_TTL_S = 10 * 365 * 86400
+_LONGEST_TTL_S = 10 * 365 * 86400
 """Longer ones are written without TTL: the server refuses what would expire beyond 2038."""
 _time_and_id = itemgetter(HIT.at["time"], HIT.at["raw_id"])
 _WINDOW_START = DELIVERIES.at["window_start"]
@@ -49,7 +46,6 @@ _HOURS_END = 1 << 50
 _STAMPED = [DELIVERIES.at[column] for column in STAMPED_COLUMNS.split(", ")]
 _REASON = REJECT.at["reason"]
 _key_of_hit = HIT.picker(tuple(HIT[name] for name in KEY))
-_make_row = tuple.__new__
 _UNKEPT = (struct.error, ValueError, OverflowError, TypeError, AttributeError)
 """What encoding raises for a value that no column can hold."""
 
@@ -61,7 +57,7 @@ def ttl_s(days: float) -> int:
     (604800, 1, 0)
     """
     seconds = days * 86400.0
-    return 0 if not seconds <= LONGEST_TTL_S else max(1, math.ceil(seconds))
+    return 0 if not seconds <= _LONGEST_TTL_S else max(1, math.ceil(seconds))
 
 
 class KeyBytes(NamedTuple):
@@ -130,27 +126,6 @@ def hour_of(time_s: float) -> int:
     return math.floor(hour) if -_HOURS_END < hour < _HOURS_END else int(math.copysign(_HOURS_END, hour))
 
 
-def index_values(delivery: Delivery, key: KeyBytes, name: bytes, unset: Any) -> list[Any]:
-    """class, hour, shard, last, delivery_id, the key, window_start, long_key"""
-    return [
-        class_of(delivery).encode(),
-        bigint(hour_of(delivery.last)),
-        int32(name[0] % SHARDS),
-        double(delivery.last),
-        name,
-        *key.parts,
-        double(delivery.window_start + 0.0),
-        unset if key.full is None else key.full,
-    ]
-
-
-def day_bytes(time_s: float) -> bytes:
-    """The `date` of a time. Raises ValueError where it is no number."""
-    if math.isnan(time_s):
-        raise ValueError("time is no number")
-    return big(day_number(time_s))
-
-
 class WriteWork:
     """Rows to send, what was refused before, and what to remember once they are written."""
 
@@ -201,7 +176,7 @@ class Encoder:
                 encoded = keys.get(key)
                 if encoded is None:
                     encoded = keys[key] = key_bytes(key)
-                day = day_bytes(time_s)
+                day = date(time_s)
                 values = hit_values(hit, encoded, day, self._absent)
             except _UNKEPT as error:
                 work.refused[index] = _reason(error)
@@ -210,7 +185,7 @@ class Encoder:
             rows = partitions.get((key, day))
             if rows is None:
                 rows = partitions[key, day] = []
-            rows.append(self._row("hit", values, index))
+            rows.append(sized_row("hit", values, index, self._unset))
         for (key, day), rows in partitions.items():
             work.records += rows
             self._lookups(work, keys[key], day, rows[-1].record)
@@ -226,7 +201,7 @@ class Encoder:
                 continue
             seen.add(name)
             try:
-                work.records.append(self._row("reject", [*reject_values(reject), self._raw], index))
+                work.records.append(sized_row("reject", [*reject_values(reject), self._raw], index))
             except _UNKEPT as error:
                 work.refused[index] = _reason(error)
         return work
@@ -244,7 +219,7 @@ class Encoder:
                     encoded = keys[key] = key_bytes(key)
                 values = delivery_values(delivery, encoded, self._unset)
                 at = stamp(delivery, values)
-                day = day_bytes(delivery.last)
+                day = date(delivery.last)
             except _UNKEPT as error:
                 work.refused[index] = _reason(error)
                 continue
@@ -257,10 +232,12 @@ class Encoder:
             name_id = bytes.fromhex(delivery.id)
             if floors:
                 at += floors.get(name_id, 0)
-            work.records.append(self._row("delivery", [*values, self._reduced, bigint(at)], index))
-            entry = index_values(delivery, encoded, name_id, self._unset)
-            self._beside(work, "by_last", [*entry, self._reduced], index, b"".join(entry[:3]))
-            self._bucket(work, class_of(delivery), hour_of(delivery.last), index)
+            work.records.append(sized_row("delivery", [*values, self._reduced, bigint(at)], index, self._unset))
+            group, hour = class_of(delivery), hour_of(delivery.last)
+            partition = [group.encode(), bigint(hour), int32(name_id[0] % SHARDS)]
+            found_by = [double(delivery.last), name_id, *encoded.parts, values[_WINDOW_START], values[-1]]
+            self._beside(work, "by_last", [*partition, *found_by, self._reduced], index, b"".join(partition))
+            self._bucket(work, group, hour, index)
             self._lookups(work, encoded, day, index)
         return work
 
@@ -287,14 +264,7 @@ class Encoder:
         self._beside(work, "bucket", [kind.encode(), bigint(bucket), self._lookup], index, kind.encode())
 
     def _beside(self, work: WriteWork, statement: str, values: list[Any], index: int, partition: bytes) -> None:
-        work.others.setdefault((statement, partition), []).append(self._row(statement, values, index))
-
-    def _row(self, statement: str, values: list[Any], index: int) -> CqlRow:
-        unset = self._unset
-        size = COLUMN_BYTES * len(values) + sum(
-            [len(value) for value in values if value is not None and value is not unset]
-        )
-        return _make_row(CqlRow, (statement, values, size, index))
+        work.others.setdefault((statement, partition), []).append(sized_row(statement, values, index, self._unset))
 
 
 def refusals(records: Sequence[Any], reasons: dict[int, str]) -> list[tuple[Any, str]]:

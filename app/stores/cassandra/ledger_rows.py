@@ -16,7 +16,7 @@ from zlib import crc32
 from app.domain import windows
 from app.domain.counted import CountedKind, EventKind, Sum
 from app.flows.registry import EVENTS, LEDGERS
-from app.stores.cassandra.rows import COLUMN_BYTES, CqlRow
+from app.stores.cassandra.rows import CqlRow, sized_row
 from app.stores.cassandra.values import bigint, boolean, double, int32, text, varint
 from app.stores.ledger_contract import SHORT_DAYS
 
@@ -30,7 +30,6 @@ __all__ = [
     "event_row",
     "events_table",
     "ledger_tables",
-    "name_row",
     "ranking_table",
     "sum_id",
     "sum_rows",
@@ -154,15 +153,6 @@ def ledger_tables() -> tuple[LedgerTable, ...]:
     )
 
 
-def _shard(group: str) -> int:
-    return crc32(group.encode("utf-8", "surrogatepass")) % SHARDS
-
-
-def name_row(kind: str, one: str, name: str, number: int) -> CqlRow:
-    """Of the `number`-th record of a call."""
-    return _row("names", [text(kind), text(one), text(name)], number)
-
-
 @cache
 def event_encoders(kind: EventKind[Any]) -> list[tuple[int, Callable[[Any], bytes]]]:
     places = {field.name: at for at, field in enumerate(kind.fields)}
@@ -192,7 +182,8 @@ def sum_rows(kind: CountedKind[Any], each: Sum, ttl: bytes, number: int, floor: 
     head = [group, text(each.resolution), start] if kind.by_group else [text(each.resolution), day, start, group]
     rows = [_row(kind.sums_table, [*head, *place, *known, bigint(each.repeats), *end], number)]
     if kind.ranking_table and each.resolution == "total":
-        rows.append(_row(kind.ranking_table, [int32(_shard(each.group)), group, *place, *known, *end], number))
+        shard = int32(crc32(each.group.encode("utf-8", "surrogatepass")) % SHARDS)
+        rows.append(_row(kind.ranking_table, [shard, group, *place, *known, *end], number))
     return rows
 
 
@@ -202,5 +193,4 @@ def sum_id(kind: CountedKind[Any], each: Sum) -> bytes:
 
 
 def _row(table: str, values: list[Any], record: int) -> CqlRow:
-    size = COLUMN_BYTES * len(values) + sum(len(value) for value in values if value)
-    return CqlRow(f"insert {table}", values, size, record)
+    return sized_row(f"insert {table}", values, record)

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from app.domain.counted import CountedKind, EventKind, Sum
 from app.stores.cassandra.encoding import refusals
-from app.stores.cassandra.ledger_rows import FLOW_END_US, event_row, ledger_tables, name_row, sum_id, sum_rows
+from app.stores.cassandra.ledger_rows import FLOW_END_US, event_row, ledger_tables, sum_id, sum_rows
 from app.stores.cassandra.memory import Floors, now_us
-from app.stores.cassandra.rows import CqlRow, insert
-from app.stores.cassandra.values import bigint, int32
+from app.stores.cassandra.rows import CqlRow, insert, sized_row
+from app.stores.cassandra.values import bigint, int32, text
 from app.stores.cassandra.writes import CassandraWrites
 from app.stores.ledger_contract import Named
 
@@ -66,4 +66,7 @@ class CassandraLedgerWrites:
 
     async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
         await self._writes.encoder()
-        await self._sender.send_all([name_row(kind, *row, number) for number, row in enumerate(names.items())])
+        rows = enumerate(names.items())
+        await self._sender.send_all(
+            [sized_row("insert names", [text(kind), text(one), text(name)], at) for at, (one, name) in rows]
+        )

@@ -16,7 +16,6 @@ from app.stores.cassandra.answers import of_key, record_reader, text_of
 from app.stores.cassandra.encoding import (
     Encoder,
     WriteWork,
-    day_bytes,
     delivery_values,
     hit_values,
     key_bytes,
@@ -35,7 +34,7 @@ from app.stores.cassandra.rows import (
     CqlRow,
     insert,
 )
-from app.stores.cassandra.values import bigint, double
+from app.stores.cassandra.values import bigint, date, double
 from app.stores.cassandra.writes import CassandraWrites
 from app.stores.contract import Key
 
@@ -190,7 +189,7 @@ class CassandraMending:
         )
 
     async def _hit_stands(self, hit: Hit) -> bool:
-        key, day = key_bytes((hit.ip_address, hit.user_agent, hit.request)), day_bytes(hit.time)
+        key, day = key_bytes((hit.ip_address, hit.user_agent, hit.request)), date(hit.time)
         values = hit_values(hit, key, day, None)
         name = (*key.parts, day, values[HITS.at["time"]], values[HITS.at["raw_id"]])
         rows = await self._connection.ask(self._connection.bound("hit_of", name))
@@ -202,7 +201,7 @@ class CassandraMending:
         rows = []
         for number, hit in enumerate(hits):
             key = key_bytes((hit.ip_address, hit.user_agent, hit.request))
-            values = [*key.parts, day_bytes(hit.time), double(hit.time + 0.0), hit.raw_id.encode()]
+            values = [*key.parts, date(hit.time), double(hit.time + 0.0), hit.raw_id.encode()]
             rows.append(CqlRow("remove_hit", values, 200 + sum(map(len, values)), number))
         await self._send_rows(rows)
 

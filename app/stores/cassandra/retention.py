@@ -70,8 +70,7 @@ def _drop(connection: CassandraConnection, keyspace: str, kinds: Collection[str]
     needed = kinds_there & {"raw", "reduced"} - asked
     if not needed:
         rest = (there & TABLES.keys()) - set(tables)  # they would be tables without a form
-        shared = [table for table, (kind, _) in statements().items() if kind == "shared"]
-        tables += [table for table in shared if not (rest and table == "forms")]
+        tables += [table for table in tables_of(["shared"]) if not (rest and table == "forms")]
     for table in tables:
         if table in there:
             connection.execute(f"DROP TABLE IF EXISTS {keyspace}.{table}", timeout_s=DDL_S)

@@ -13,7 +13,6 @@ from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Table
 from app.stores.cassandra.values import COLUMNS, text
 
 __all__ = [
-    "COLUMN_BYTES",
     "DELIVERIES",
     "HITS",
     "KEY_COLUMNS",
@@ -26,13 +25,14 @@ __all__ = [
     "CqlRow",
     "Rows",
     "insert",
+    "sized_row",
     "write_statements",
 ]
 
 SHARDS = 8
 """Partitions that share one hour or day of an index: a busy hour is not one partition."""
 VERDICTS = ("complete", "partial", "unknown")
-COLUMN_BYTES = 20
+_COLUMN_BYTES = 20
 """What a column takes in a batch beside its value, about as the server counts it."""
 
 
@@ -49,6 +49,15 @@ class CqlRow(NamedTuple):
     """Which record of the call it belongs to."""
 
 
+def sized_row(statement: str, values: list[Any], record: int, unset: Any = None) -> CqlRow:
+    """With the size of these values; `unset` is what stands where a column is not written."""
+    size = _COLUMN_BYTES * len(values) + sum(
+        [len(value) for value in values if value is not None and value is not unset]
+    )
+    return _make_row(CqlRow, (statement, values, size, record))
+
+
+_make_row = tuple.__new__
 _short_text = lru_cache(maxsize=1024)(text)
 """Of methods and sources, of which there are few."""
 

@@ -49,7 +49,7 @@ def _columns(table: str) -> str:
 
 
 def tables_of(kinds: Iterable[str]) -> list[str]:
-    """The tables of these kinds, the shared ones not among them."""
+    """The tables of these kinds; `shared` is one, too."""
     asked = set(kinds)
     return [table for table, (kind, _) in statements().items() if kind in asked]
 
@@ -57,8 +57,7 @@ def tables_of(kinds: Iterable[str]) -> list[str]:
 def missing(connection: CassandraConnection, keyspace: str, kinds: Iterable[str] = KINDS) -> list[str]:
     """Tables of the kinds, and shared ones, that the keyspace lacks."""
     there = tables_in(connection, keyspace)
-    shared = [table for table, (kind, _) in statements().items() if kind == "shared"]
-    return [table for table in [*tables_of(kinds), *shared] if table not in there]
+    return [table for table in tables_of([*kinds, "shared"]) if table not in there]
 
 
 def tables_in(connection: CassandraConnection, keyspace: str) -> set[str]:

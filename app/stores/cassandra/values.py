@@ -20,7 +20,7 @@ __all__ = [
     "big",
     "bigint",
     "boolean",
-    "day_number",
+    "date",
     "double",
     "int32",
     "key_part",
@@ -34,7 +34,6 @@ _MAX_VERSION = 1 << 42
 _MAX_KEY_PART_BYTES = 16_384
 """A longer part of a key stands as its hash: Cassandra takes 65,535 bytes for all parts of a key together."""
 
-_TRUE, _FALSE = b"\1", b"\0"
 _DAY_ZERO = 1 << 31
 double = Struct(">d").pack
 """8 bytes of a float."""
@@ -43,6 +42,8 @@ int32 = Struct(">i").pack
 bigint = Struct(">q").pack
 """8 bytes of an integer; struct.error where it is larger."""
 big = Struct(">I").pack
+boolean = Struct(">?").pack
+"""1 byte of anything that is true or false."""
 
 
 def text(value: str) -> bytes:
@@ -119,16 +120,18 @@ def texts_by_name(values: Mapping[str, str]) -> bytes:
     return big(len(values)) + b"".join(packed)
 
 
-def day_number(time_s: float) -> int:
-    """The UTC day of a time as the number that stands in a `date`, 2**31 for 1970-01-01; times beyond its ends count to the last day.
+def date(time_s: float) -> bytes:
+    r"""The UTC day of a time as a `date`, 1970-01-01 is 2**31; times beyond its ends count to the last day. ValueError if it is no number.
 
-    >>> day_number(86400.0) - 2**31, day_number(-1.0) - 2**31, day_number(1e300)
-    (1, -1, 4294967295)
+    >>> date(86400.0), date(-1.0), date(1e300)
+    (b'\x80\x00\x00\x01', b'\x7f\xff\xff\xff', b'\xff\xff\xff\xff')
     """
-    day = time_s / DAY_S
-    if not -_DAY_ZERO <= day < _DAY_ZERO:
-        return 0 if day < 0 else 2 * _DAY_ZERO - 1
-    return math.floor(day) + _DAY_ZERO
+    if math.isnan(time_s):
+        raise ValueError("time is no number")
+    number = time_s / DAY_S
+    if not -_DAY_ZERO <= number < _DAY_ZERO:
+        return big(0 if number < 0 else 2 * _DAY_ZERO - 1)
+    return big(math.floor(number) + _DAY_ZERO)
 
 
 def _raw_id(value: str) -> bytes:
@@ -140,10 +143,6 @@ def _time(value: float) -> bytes:
     if value != value:
         raise ValueError("a time is no number")
     return double(value + 0.0)  # -0.0 is 0.0: they would be two rows
-
-
-def boolean(value: bool) -> bytes:
-    return _TRUE if value else _FALSE
 
 
 def _version(value: int) -> bytes:
