@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from app.domain.formats.base import BadLine
 from app.domain.formats.json_profiles import FIELDS, PROFILES, Profile, profile_of
-from app.domain.formats.json_unnamed import are_unnamed
+from app.domain.formats.unnamed import are_unnamed
 from app.domain.formats.values import not_as, plain_number, shown
 
 __all__ = ["JsonPlan", "Lookups", "Said", "lookups", "record_of"]

@@ -14,9 +14,9 @@ from app.domain.formats.clients import addresses_of, clients
 from app.domain.formats.endings import ENDED_WITHOUT_ORIGIN, ending_of_field
 from app.domain.formats.json_fields import Said, lookups, record_of
 from app.domain.formats.json_profiles import Profile
-from app.domain.formats.json_unnamed import said_elsewhere, status_elsewhere
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import clf_of_rfc_1123, clf_time, epoch_time, iso_time
+from app.domain.formats.unnamed import said_elsewhere, status_elsewhere
 from app.domain.formats.values import (
     AGENTS,
     ENCODINGS,

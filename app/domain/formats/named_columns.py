@@ -14,9 +14,9 @@ from app.domain.cmcd import CMCD, CMCD_PREFIX, read_cmcd
 from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.clients import Clients, addresses_of
 from app.domain.formats.endings import WIN32_BROKEN, is_broken_result
-from app.domain.formats.json_unnamed import are_unnamed, said_elsewhere
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS, epoch_time
+from app.domain.formats.unnamed import are_unnamed, said_elsewhere
 from app.domain.formats.values import (
     CONTENT_TYPES,
     ENCODINGS,

@@ -381,7 +381,14 @@ def test_other_words_under_unknown_names_say_nothing(told: dict[str, Any]) -> No
 
 @together(
     "told",
-    [{"body_bytes_sent": "-"}, {"body_bytes_sent": ""}, {"net": {"bytes": {"out": 400}}}, {"bytes": {"sent": 4}}],
+    [
+        {"tx": 400},
+        {"sent_kb": 0.4},
+        {"body_bytes_sent": "-"},
+        {"body_bytes_sent": ""},
+        {"net": {"bytes": {"out": 400}}},
+        {"bytes": {"sent": 4}},
+    ],
 )
 def test_bytes_that_are_not_there_or_stand_deeper_make_the_range_no_proof(told: dict[str, Any]) -> None:
     assert read("json", json.dumps({**RANGED, **told})).flags == HitFlag.ANNOUNCED

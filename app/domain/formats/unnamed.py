@@ -21,14 +21,16 @@ _STATUS_NAME = re.compile(
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _OUT = "(?:sent|send|out|served|written|transfer+ed|delivered|downstream|download(?:ed)?|egress|tx|resp|response|reply|body)"
 _UNIT = "(?:bytes?|octets|size|length)"
+_THOUSANDS = re.compile(r".*(?:kb|kib|kbytes|kilobytes)")
 _NAMES = {
-    "bytes": re.compile(rf"(?!.*(?:req|rec(?:v|eiv)|upload|upstream|read|chunk|min|max|limit)).*(?:{_OUT}{_UNIT}|{_UNIT}.*{_OUT})"),
+    "bytes": re.compile(rf"(?!.*(?:req|rec(?:v|eiv)|upload|upstream|read|chunk|min|max|limit)).*(?:{_OUT}(?:{_UNIT}|k(?:i?b|bytes|ilobytes))|{_UNIT}.*{_OUT})|tx|sent|out|egress"),
     "broke": re.compile(
         r".*(?<!not)(?<!non)(?:abort(?:ed)?|disconnect(?:ed)?|broken|cancell?ed|incomplete|interrupted|timedout|hungup)"
     ),
     "whole": re.compile(r".*(?:completed?|finished|success(?:ful)?)"),
     "words": re.compile(r".*(?:result|state|outcome|reason|termination|ending|errors?|err|exception)(?:message|msg|text|code|details?)?"),
 }  # fmt: skip
+_COUNT = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?")
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0", ""})
 
 
@@ -55,7 +57,11 @@ def said_elsewhere(record: dict[str, Any], parent: str = "", depth: int = _DEEPE
         if text is None:
             continue
         if kind == "bytes":
-            counts += [int(text)] if len(text) < 20 and text.isascii() and text.isdigit() else []
+            counts += (
+                [int(float(text) * (1000 if _THOUSANDS.fullmatch(key.lower()) else 1))]
+                if _COUNT.fullmatch(text)
+                else []
+            )
         else:
             broke = broke or _SAYS_BROKEN[kind](text)
     if depth and dict in map(type, record.values()):
