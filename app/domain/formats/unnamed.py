@@ -23,7 +23,7 @@ _OUT = "(?:sent|send|out|served|written|transfer+ed|delivered|downstream|downloa
 _UNIT = "(?:bytes?|octets|size|length)"
 _THOUSANDS = re.compile(r".*(?:kb|kib|kbytes|kilobytes)")
 _NAMES = {
-    "bytes": re.compile(rf"(?!.*(?:req|rec(?:v|eiv)|upload|upstream|read|chunk|min|max|limit)).*(?:{_OUT}(?:{_UNIT}|k(?:i?b|bytes|ilobytes))|{_UNIT}.*{_OUT})|tx|sent|out|egress"),
+    "bytes": re.compile(rf"(?!.*(?:req|rec(?:v|eiv)|upload|upstream|read|head|chunk|min|max|limit)).*(?:{_OUT}(?:{_UNIT}|k(?:i?b|bytes|ilobytes))|{_UNIT}.*{_OUT})|tx|sent|out|egress"),
     "broke": re.compile(
         r".*(?<!not)(?<!non)(?:abort(?:ed)?|disconnect(?:ed)?|broken|cancell?ed|incomplete|interrupted|timedout|hungup)"
     ),

@@ -321,7 +321,10 @@ def test_fewer_bytes_under_an_unknown_name_make_the_range_no_proof(name: str) ->
     }
     assert read("json", json.dumps({**line, name: 400})).flags == HitFlag.ANNOUNCED
     assert read("json", json.dumps({**line, name: 1000})).flags == 0
-    assert read("json", json.dumps({**line, "received_bytes": 400, "request_length": 40, "maxBodySize": 4})).flags == 0
+    assert (
+        read("json", json.dumps({**line, "received_bytes": 400, "request_length": 40, "bytes_out_header": 4})).flags
+        == 0
+    )
     assert read("json", json.dumps({**line, name: 400, "body_bytes_sent": 1000})).flags == 0
     mapped = FormatOptions(json_fields=f"bytes_sent={name}")
     assert read("json", json.dumps({**line, name: 400}), (), mapped).bytes_sent == 400
