@@ -112,7 +112,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "bytes_sent": (
         "body_bytes_sent", "http.response.body.bytes", "size", "bytes", "DownstreamContentSize", "EdgeResponseBodyBytes",
         "response.body_bytes_sent", "response.length", "network.bytes_written", "http.response.body.size",
-        "response.bytes",
+        "response.bytes", "bytes_out_body", "response_body_size", "response_body_bytes", "body_bytes",
     ),
     "all_bytes_sent": ("bytes_sent", "http.response.bytes", "sc-bytes", "EdgeResponseBytes", "response.size", "bytes_read", "http.response.size", "response_bytes"),
     "total_bytes": ("total_bytes", "object_size"),

@@ -309,7 +309,7 @@ def test_a_ratio_above_1_says_that_the_server_compressed_the_response(name: str,
     assert read("json", json.dumps({**line, name: ratio})).flags & HitFlag.ENCODED == said
 
 
-@together("name", ["sentBytes", "bytes_out", "downstreamSize", "served.octets", "BytesSend", "length_of_reply"])
+@together("name", ["egressBytes", "bytes_down_out", "downstreamSize", "served.octets", "size_on_tx", "length_of_reply"])
 def test_fewer_bytes_under_an_unknown_name_make_the_range_no_proof(name: str) -> None:
     line = {
         "time": "2020-07-31T16:46:07Z",
