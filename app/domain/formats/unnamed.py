@@ -15,6 +15,7 @@ __all__ = ["Unnamed", "are_unnamed", "said_elsewhere", "status_elsewhere"]
 _ABORTED = int(HitFlag.ABORTED)
 _DEEPEST = 2
 """Objects within objects that are looked into."""
+_MOST_CHARS = 2048
 _STATUS_NAME = re.compile(
     r".*status.*|(?:.*(?:http|resp|response|answer|result|return|ret))?[_-]?code", re.IGNORECASE | re.DOTALL
 )
@@ -81,15 +82,22 @@ _SAYS_BROKEN: dict[str, Callable[[str], bool]] = {
 }
 
 
-@lru_cache(maxsize=4096)
 def _asked(parent: str, keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """The keys that may say something, and what. `parent`: the keys that lead to them."""
+    # what is remembered is bounded, whatever keys a client makes up
+    return (_remembered if len(parent) + sum(map(len, keys)) <= _MOST_CHARS else _looked_up)(parent, keys)
+
+
+def _looked_up(parent: str, keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     named = ((key, re.sub(r"[_.\s-]", "", f"{parent}{key}").lower()[-64:]) for key in keys)
     return tuple(
         (key, kind)
         for key, name in named
         if (kind := next((kind for kind, pattern in _NAMES.items() if pattern.fullmatch(name)), None)) is not None
     )
+
+
+_remembered = lru_cache(maxsize=4096)(_looked_up)
 
 
 def status_elsewhere(record: dict[str, Any], depth: int = _DEEPEST) -> str | None:

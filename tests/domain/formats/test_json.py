@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.formats import FORMATS, FormatOptions
+from app.domain.formats import FORMATS, FormatOptions, unnamed
 from app.domain.formats.base import BadLine
 from app.domain.formats.json_fields import lookups
 from app.domain.formats.values import plain_number
@@ -395,3 +395,13 @@ def test_other_words_under_unknown_names_say_nothing(told: dict[str, Any]) -> No
 )
 def test_bytes_that_are_not_there_or_stand_deeper_make_the_range_no_proof(told: dict[str, Any]) -> None:
     assert read("json", json.dumps({**RANGED, **told})).flags == HitFlag.ANNOUNCED
+
+
+def test_keys_that_a_client_makes_up_are_not_remembered_without_bound() -> None:
+    for number in range(3):
+        wide = {f"{number}-{'a' * 100}-{at}_aborted": False for at in range(100)}
+        before = unnamed._remembered.cache_info().currsize
+        assert read("json", json.dumps({**RANGED, **wide})).flags == 0
+        assert read("json", json.dumps({**RANGED, "x": {**wide, "aborted": True}})).flags == HitFlag.ABORTED
+        # of the second line only its own keys
+        assert unnamed._remembered.cache_info().currsize <= before + 1
