@@ -63,7 +63,7 @@ class Start:
         self._room = threading.Condition(threading.Lock())
         self._queue: deque[Made] = deque()
         self._gaps: list[_Gap] = []
-        self._full = f"queue full, {options.overflow}"
+        self._full, self._blocks = f"queue full, {options.overflow}", options.overflow == "block"
         self._seq = self._dropped = 0
         self._beat = time.monotonic()
         self._spool: Spool | None = None
@@ -75,20 +75,28 @@ class Start:
     def record(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...]) -> int:
         """The number of a new record. `fields`, `more`: those of Producer.record."""
         queue = self._queue
-        with self._lock:  # not acquire() and try: a signal's handler that raises between the two would leave it held
-            waiting = len(queue)
-            if waiting < self._limit:
-                self._mark[1] = self._seq = seq = self._seq + 1
-                queue.append((kind, seq, now(), fields, more))
-                # to wake the other thread costs more than all else, and it looks often by itself
-                if waiting == self._much:
-                    self.work.set()
-                return seq
-            if not self.is_stopping:
-                seq = self._next()
-                if self._makes_room(seq):
+        give_up_at: float | None = None
+        while True:
+            with (
+                self._lock
+            ):  # not acquire() and try: a signal's handler that raises between the two would leave it held
+                waiting = len(queue)
+                if waiting < self._limit:
+                    self._mark[1] = self._seq = seq = self._seq + 1
                     queue.append((kind, seq, now(), fields, more))
-                return seq
+                    # to wake the other thread costs more than all else, and it looks often by itself
+                    if waiting == self._much:
+                        self.work.set()
+                    return seq
+                if self.is_stopping:
+                    break
+                if not self._blocks or (give_up_at is not None and time.monotonic() >= give_up_at):
+                    seq = self._next()
+                    if self._makes_room(seq):
+                        queue.append((kind, seq, now(), fields, more))
+                    return seq
+            give_up_at = give_up_at or time.monotonic() + self.options.block_ms / 1000
+            self._wait_for_room(give_up_at)
         return self._after_stop(kind, fields, more)
 
     def stop(self, timeout_s: float) -> None:
@@ -169,6 +177,14 @@ class Start:
         with self._lock:
             return self._numbered(STOP, fields_of(dropped=self._dropped))
 
+    def _wait_for_room(self, until: float) -> None:
+        """Not under the lock of the numbers: of many threads each would wait for all before it. `until`: of `time.monotonic`."""
+        self.work.set()
+        with self._room:
+            self._room.wait_for(
+                lambda: len(self._queue) < self.options.queue_records, max(0.0, until - time.monotonic())
+            )
+
     # -- under the lock
 
     def _open_spool(self) -> None:
@@ -192,16 +208,10 @@ class Start:
 
     def _makes_room(self, seq: int) -> bool:
         """Whether the record has a place in the queue now; what is dropped is noted."""
-        options = self.options
-        if options.overflow == "drop_oldest":
+        if self.options.overflow == "drop_oldest":
             with contextlib.suppress(IndexError):  # the other thread has just taken all
                 self._drop(self._queue.popleft()[1], self._full)
             return True
-        if options.overflow == "block":
-            self.work.set()
-            with self._room:
-                if self._room.wait_for(lambda: len(self._queue) < options.queue_records, options.block_ms / 1000):
-                    return True
         self._drop(seq, self._full)
         return False
 

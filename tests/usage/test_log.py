@@ -142,6 +142,27 @@ def test_while_the_disk_refuses_the_queue_is_bounded_and_each_dropped_number_is_
     assert oldest_are_kept == (overflow != "drop_oldest")
 
 
+def test_many_threads_wait_for_room_side_by_side_and_each_no_longer_than_block_ms(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a row 40 of them would wait for 40 s."""
+    caplog.set_level(logging.CRITICAL)
+    root = tmp_path / "spool"
+    root.write_text("a file where the folder should be")
+    log = opened(root, queue_records=10, batch_records=5, overflow="block", block_ms=1000)
+    for _ in range(15):
+        log.record("request", user_id="u")
+    threads = [threading.Thread(target=log.record, args=("request",), daemon=True) for _ in range(40)]
+    end = time.monotonic() + 20
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    assert not any(thread.is_alive() for thread in threads)
+    root.unlink()
+    assert log.stop()
+
+
 def test_a_child_after_a_fork_has_a_sequence_of_its_own_and_both_are_whole(tmp_path: Path) -> None:
     program = """
 import os, sys
@@ -388,6 +409,36 @@ def test_a_spool_that_cannot_be_read_holds_up_no_other(
     is_read = fault == "foreign"
     assert (bad.name in broker.starts) == is_read
     assert any("is passed over until it can be read" in record.getMessage() for record in caplog.records) != is_read
+
+
+def test_what_was_sent_of_a_spool_that_is_gone_is_not_taken_for_what_is_in_the_new_one(tmp_path: Path) -> None:
+    broker = _Slow()
+    log = UsageLog(UsageOptions(service="shop", spool=tmp_path, machine="m1"), broker)
+    for _ in range(200):
+        log.record("request", user_id="u")
+    assert broker.begun.wait(30)
+    shutil.rmtree(next(iter(spools_of(tmp_path))))
+    for _ in range(50):
+        log.record("request", user_id="u")
+    wait_until(lambda: len(records(tmp_path)) >= 40)
+    broker.goes_on.set()
+    assert log.stop()
+    assert {record.seq for record in records(tmp_path)} <= set(broker.numbers)
+
+
+class _Slow:
+    """A broker in memory that takes its time over the first batch."""
+
+    def __init__(self) -> None:
+        self.begun, self.goes_on = threading.Event(), threading.Event()
+        self.numbers: list[int] = []
+
+    def send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
+        self.begun.set()
+        self.goes_on.wait(30)
+        self.numbers += [json.loads(record)[4] for _, record in records]
+
+    def close(self) -> None: ...
 
 
 class _Kept:
