@@ -148,8 +148,8 @@ class SpoolServer:
             try:
                 with _Server(self._options) as server:
                     self._server = server
-                    if not self._ends.is_set():
-                        server.serve_forever(0.1)
+                    while not self._ends.is_set():  # not serve_forever: a shutdown that comes before it waits for ever
+                        server.handle_request()
                     return
             except OSError as error:
                 if not told:
@@ -160,8 +160,6 @@ class SpoolServer:
     def stop(self) -> None:
         """Answers under way are cut off, and say so."""
         self._ends.set()
-        if self._server is not None and self._thread.is_alive():
-            self._server.shutdown()
         self._thread.join(1.0)
 
     def forget(self) -> None:
@@ -173,6 +171,7 @@ class SpoolServer:
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    timeout = 0.1
     block_on_close = False
 
     def __init__(self, options: UsageOptions) -> None:

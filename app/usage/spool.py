@@ -222,6 +222,12 @@ class SpoolGone(OSError):
     """Somebody deleted the folder, or a segment, of a process that lives: what is written there is seen by nobody."""
 
 
+def _is_at(path: Path, file: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(file))
+    return False
+
+
 class Spool:
     """The folder of one start. One thread appends, one reads and trims; the mark may be set by one thread at a time."""
 
@@ -295,14 +301,10 @@ class Spool:
         self.end = Place(self._number, self._size)
 
     def _is_there(self) -> bool:
-        try:
-            return all(
-                os.path.samestat(path.stat(), os.fstat(file))
-                for path, file in ((self.folder / "owner", self._owner), (self._path(self._number), self._file))
-                if file >= 0
-            )
-        except FileNotFoundError:
-            return False
+        return self._owns_folder() and (self._file < 0 or _is_at(self._path(self._number), self._file))
+
+    def _owns_folder(self) -> bool:
+        return _is_at(self.folder / "owner", self._owner)
 
     def _next_segment(self) -> None:
         path = self._path(self._number + 1)
@@ -332,7 +334,9 @@ class Spool:
         return sent_of(self.folder)
 
     def set_sent(self, place: Place) -> None:
-        """Raises OSError."""
+        """Raises OSError; SpoolGone: the folder may have been made again, and what is in it now was not sent."""
+        if not self._owns_folder():
+            raise SpoolGone(f"the spool {self.folder} was deleted or moved: the place is that of another one")
         text, path = _sent_text(self.folder.name, place), self.folder / "sent"
         written = self.folder / "sent.part"
         try:
@@ -385,4 +389,5 @@ class Spool:
             self._file = -1
         self.mark.release()
         self._shared.close()
-        os.close(self._owner)
+        owner, self._owner = self._owner, -1
+        os.close(owner)

@@ -17,7 +17,7 @@ from app.archiving.spools import spools_at
 from app.errors import InputError, LogUnreachable, SettingsError, UnknownForm
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
-from app.usage.serving import lines_of, read_lines
+from app.usage.serving import SpoolServer, lines_of, read_lines
 from tests.archiving.world import TOKEN, World, record
 from tests.ports import free_port
 
@@ -111,6 +111,27 @@ def test_the_server_listens_on_loopback_and_ends_with_the_log(tmp_path: Path) ->
     assert log.stop()
     with pytest.raises(LogUnreachable, match="does not answer"):
         list(spools_at([f"http://127.0.0.1:{port}/usage/spool"], TOKEN))
+
+
+class _Opening(SpoolServer):
+    """Its thread is held between opening the server and serving, until the stop has begun."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "_server" and value is not None:
+            self._ends.wait(30)
+            time.sleep(0.2)
+
+
+def test_a_stop_while_the_server_opens_ends(tmp_path: Path) -> None:
+    server = _Opening(UsageOptions(service="shop", spool=tmp_path, spool_port=free_port(), spool_token=TOKEN))
+    end = time.monotonic() + 30
+    while server.port is None and time.monotonic() < end:
+        time.sleep(0.01)
+    stopping = threading.Thread(target=server.stop, daemon=True)
+    stopping.start()
+    stopping.join(20)
+    assert server.port is not None and not stopping.is_alive()
 
 
 def test_a_child_of_a_fork_does_not_hold_the_port(tmp_path: Path) -> None:
