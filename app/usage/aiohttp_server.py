@@ -23,7 +23,8 @@ _call: ContextVar[Call | None] = ContextVar("call", default=None)
 def record_calls(app: Any, log: UsageLog, user_of: Callable[[Any], str | None] | None = None) -> None:
     """Put a middleware before all others of an `aiohttp.web.Application`; at its cleanup the log is stopped.
 
-    The response record is made when the handler has returned: the server sends a body that is not a stream after that.
+    The response record is made when the handler has returned: the server sends a body that is not a stream after that. That of a file
+    is made when it was sent.
     """
 
     async def stop(_: Any) -> None:
@@ -62,8 +63,13 @@ def _middleware(calls: Calls) -> Callable[[Any, Handler], Any]:
         finally:
             _call.reset(outer)
         call.request_bytes = request.content.total_bytes
-        _add_body(call, request, response)
-        call.end("done", response.status)
+        if not hasattr(response, "prepare"):  # aiohttp itself answers 500
+            call.failed(TypeError())
+        elif hasattr(response, "body") or response.prepared:
+            _add_body(call, request, response)
+            call.end("done", response.status)
+        else:
+            _ends_when_sent(call, request, response)
         return response
 
     middleware.__middleware_version__ = 1  # type: ignore[attr-defined]  # what aiohttp's own decorator sets
@@ -76,6 +82,24 @@ def _add_body(call: Call, request: Any, response: Any) -> None:
     size = len(body) if isinstance(body, bytes | bytearray) else getattr(body, "size", None)
     if isinstance(size, int) and request.method != "HEAD":
         call.response_bytes += size
+
+
+def _ends_when_sent(call: Call, request: Any, response: Any) -> None:
+    """A file: whether it is there, its status and its size are known when it is sent."""
+    prepare = response.prepare
+
+    async def sent(to: Any) -> Any:
+        try:
+            writer = await prepare(to)
+        except BaseException as error:
+            call.failed(error, response.status)
+            raise
+        if request.method != "HEAD":
+            call.response_bytes += response.content_length or 0
+        call.end("done", response.status)
+        return writer
+
+    response.prepare = sent
 
 
 async def _counts(request: Any, response: Any) -> None:

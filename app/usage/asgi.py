@@ -40,7 +40,7 @@ class UsageASGI:
         if scope["type"] != "http":
             await (self._lifespan if scope["type"] == "lifespan" else self._app)(scope, receive, send)
             return
-        uri = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+        uri = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
         if query := scope.get("query_string"):
             uri += b"?" + query
         trace = None
@@ -116,13 +116,17 @@ class _Exchange(Call):
 
     async def sends(self, message: Message) -> None:
         send = self.send
-        await send(message)
+        try:
+            await send(message)
+        except OSError:  # so the ASGI specification tells since 2.4 that the client left
+            self.finished_by = self.finished_by or CLIENT
+            raise
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message["status"]
         elif kind == "http.response.body":
             if self.method != "HEAD":
-                self.response_bytes += len(message.get("body", b""))
+                self.response_bytes += len(message.get("body") or b"")
             if self.finished_by is None and not message.get("more_body"):
                 self.finished_by = SERVICE
                 status = self.status

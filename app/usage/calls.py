@@ -42,6 +42,21 @@ class Calls:
         self.plain_uris = self.masking.plain_uris
         self.keeps_bodies = of.options.body_chars > 0
         self.monitored, self.user_of = of.options.monitored, user_of
+        self._told: set[str] = set()
+
+    def is_monitored(self, method: str, uri: str | bytes) -> bool:
+        """A fault in what the service says of it costs no record; the log names each kind of fault once."""
+        try:
+            return self.monitored is not None and bool(self.monitored(method, text_of(uri)))
+        except Exception as error:
+            self.tell("A call counts as not monitored", error)
+            return False
+
+    def tell(self, what: str, fault: Exception) -> None:
+        """Once for each kind of fault."""
+        if (told := f"{what}: {type(fault).__name__}") not in self._told:
+            self._told.add(told)
+            log.error("%s", told, exc_info=fault)
 
     def user(self, source: Any) -> str | None:
         """None or empty: unknown."""
@@ -105,13 +120,17 @@ class Call:
                 trace_id_of(traceparent) if traceparent else None,
                 method[:_LONGEST_CHARS],
                 calls.plain_uris.get(uri) or calls.masking.uri(uri)[:_LONGEST_CHARS],
-                calls.monitored is not None and bool(calls.monitored(method, text_of(uri))),
+                calls.monitored is not None and calls.is_monitored(method, uri),
             )
+        except Exception as error:  # values of strange types: what is left is a record still
+            calls.tell("A call is recorded without its fields", error)
+            self.fields = (ANONYMOUS, None, None, None, None, False)
+        try:
             make = calls.log.make
             self.seq = make(REQUEST, self.fields, ())
-        except Exception:
-            log.exception("A request is not recorded")
-            self.seq, self.fields = None, (ANONYMOUS, None, None, method, None, False)
+        except Exception as error:
+            calls.tell("A request is not recorded", error)
+            self.seq = None
         return self
 
     def __enter__(self) -> Call:
@@ -148,8 +167,8 @@ class Call:
             answer = self.seq, status, outcome, detail, duration_us, self.request_bytes, self.response_bytes, body
             make = calls.log.make
             make(RESPONSE, fields, answer)
-        except Exception:
-            log.exception("A response is not recorded")
+        except Exception as error:
+            calls.tell("A response is not recorded", error)
 
     def failed(self, error: BaseException, status: int | None = None) -> None:
         """It ended by an exception."""

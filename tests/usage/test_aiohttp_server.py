@@ -46,9 +46,19 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def served(log: UsageLog) -> AsyncIterator[str]:
+async def served(log: UsageLog, path: Path | None = None) -> AsyncIterator[str]:
+    """`path`: of a file that is served."""
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        assert path is not None
+        return web.FileResponse(path.with_name("none") if "missing" in request.query else path)
+
+    async def nothing_returned(request: web.Request) -> None: ...
+
     app = web.Application()
     record_calls(app, log)
+    app.router.add_get("/file", file)
+    app.router.add_get("/nothing_returned", nothing_returned)  # type: ignore[arg-type]  # the fault
     app.router.add_route("*", "/item", item)
     for handler in (refused, broken, late, stream):
         app.router.add_get(f"/{handler.__name__}", handler)
@@ -85,6 +95,25 @@ async def test_each_call_has_a_request_and_a_response_record_with_its_status_and
         ("GET", "/refused", 401, "done", 0, 2),
         ("GET", "/stream?pieces=20", 200, "done", 0, 20_000),
     ]
+
+
+async def test_a_file_is_recorded_as_it_was_sent_and_a_handler_that_returns_no_response_as_a_fault(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 5000)
+    log = opened(tmp_path / "spool")
+    asked = [("GET", "/file"), ("HEAD", "/file"), ("GET", "/file?missing"), ("GET", "/nothing_returned")]
+    async with served(log, tmp_path / "file") as address, aiohttp.ClientSession() as session:
+        statuses = []
+        for method, path in asked:
+            async with session.request(method, address + path) as answer:
+                statuses.append((answer.status, len(await answer.read())))
+        async with session.get(f"{address}/file", headers={"Range": "bytes=0-99"}) as answer:
+            statuses.append((answer.status, len(await answer.read())))
+    made = [(answer.outcome, answer.status, answer.response_bytes) for _, answer in calls_of(log)]
+    assert statuses[:2] == [(200, 5000), (200, 0)] and statuses[2][0] == 404 and statuses[4] == (206, 100)
+    assert made[:2] == [("done", 200, 5000), ("done", 200, 0)] and made[2][:2] == ("done", 404)
+    assert statuses[3][0] == 500 and made[3] == ("exception", None, 0) and made[4] == ("done", 206, 100)
 
 
 async def test_an_exception_and_a_timeout_are_named(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -150,6 +151,40 @@ async def test_websockets_pass_by(tmp_path: Path) -> None:
     }
     await UsageASGI(shop(), log)(scope, receive, send)  # type: ignore[arg-type]  # a dict is a scope
     assert sent == ["websocket.accept", "websocket.close"] and records(tmp_path) == []
+
+
+class _Left(OSError):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("scope", "message", "outcome"),
+    [
+        ({}, {"type": "http.response.body", "body": b"abc"}, ("done", 200, 3)),
+        ({"path": "/\ud800"}, {"type": "http.response.body", "body": b"abc"}, ("done", 200, 3)),
+        ({}, {"type": "http.response.body", "body": None}, ("done", 200, 0)),
+        ({}, {"type": "left"}, ("client_gone", 200, 0)),
+    ],
+    ids=["usual", "half a surrogate pair in the path", "no body", "the server says that the client left"],
+)
+async def test_what_a_server_passes_is_recorded_and_raises_nothing_of_ours(
+    tmp_path: Path, scope: dict[str, Any], message: dict[str, Any], outcome: tuple[str, int, int]
+) -> None:
+    log = opened(tmp_path)
+
+    async def answers(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send(message)
+
+    async def send(sent: Any) -> None:
+        if sent["type"] == "left":
+            raise _Left
+
+    given = {"type": "http", "method": "GET", "path": "/a", "query_string": b"", "headers": [], "client": None, **scope}
+    with suppress(_Left):
+        await UsageASGI(answers, log)(given, send, send)  # type: ignore[arg-type]  # it receives nothing
+    ((_, answer),) = calls_of(log)
+    assert (answer.outcome, answer.status, answer.response_bytes) == outcome
 
 
 def test_a_user_that_is_a_number_is_recorded_as_text(tmp_path: Path) -> None:

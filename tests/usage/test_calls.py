@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,34 @@ def test_what_a_client_sends_is_cut_so_that_a_record_fits_into_a_message(tmp_pat
     assert {len(each or "") for each in (request.user_id, request.method, request.uri, request.address)} == {8192}
     (path,) = tmp_path.glob("*/*.seg")
     assert max(len(each.record) for each in frames(path) if isinstance(each, Frame)) < 900_000
+
+
+class _NoTruth:
+    def __bool__(self) -> bool:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("fault", "kept"),
+    [
+        ({"monitored": lambda method, uri: {}[uri]}, ("ada", "/a")),
+        ({"monitored": lambda method, uri: _NoTruth()}, ("ada", "/a")),
+        ({"address": 7}, ("anonymous", None)),
+        ({"method": None}, ("anonymous", None)),
+        ({"uri": 7}, ("anonymous", None)),
+    ],
+    ids=["monitored raises", "monitored has no truth", "address", "method", "uri"],
+)
+def test_a_fault_of_the_service_costs_fields_and_no_record(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: dict[str, Any], kept: tuple[str, str | None]
+) -> None:
+    given: dict[str, Any] = {"method": "GET", "uri": "/a", "address": "::1", **fault}
+    log = opened(tmp_path, monitored=given.pop("monitored", None))
+    calls = Calls(log, lambda source: "ada")
+    for _ in range(2):
+        Call().begin(calls, None, **given).end("done", 200)
+    assert [(request.user_id, request.uri, request.monitored) for request, _ in calls_of(log)] == [(*kept, False)] * 2
+    assert len(caplog.records) == 1  # each kind of fault is told once
 
 
 def test_a_secret_that_is_cut_stays_masked(tmp_path: Path) -> None:
