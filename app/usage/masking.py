@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 from unicodedata import normalize
@@ -18,9 +18,11 @@ READ_AT_MOST_BYTES = 64 << 10
 """A longer body is left out: what is cut cannot be read, so nobody can tell what is secret in it."""
 _PARTS = (
     "password", "passwd", "passphrase", "passcode", "secret", "token", "apikey", "accesskey", "privatekey", "authorization", "session",
-    "cookie", "signature", "credential", "cardnumber", "cvv", "cvc", "iban", "bearer", "assertion", "verifier",
+    "cookie", "signature", "credential", "creditcard", "cardnumber", "ccnumber", "cvv", "cvc", "iban", "bearer", "assertion", "verifier",
+    "securitycode", "recoverycode", "signingkey", "encryptionkey", "subscriptionkey", "licensekey", "masterkey", "hmac", "mnemonic",
+    "csrf", "xsrf", "samlresponse", "samlart", "passwort", "kennwort", "pswd", "userpwd", "userpass", "socialsecurity",
 )  # fmt: skip
-_WORDS = {"pwd", "pw", "pass", "pin", "otp", "jwt", "ssn"}
+_WORDS = {"pwd", "pw", "pass", "pin", "otp", "totp", "mfa", "jwt", "ssn"}
 """Secret as a word of a name, too: `user_pass`, `cardPin`."""
 _WHOLE = {*_WORDS, "key", "sig", "auth", "code", "sid"}
 _NAMES_REMEMBERED = _URIS_REMEMBERED = 1000
@@ -51,10 +53,10 @@ class Masking:
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._whole = _WHOLE | {_PLAIN.sub("", name.lower()) for name in names}
-        self.is_secret = lru_cache(_NAMES_REMEMBERED)(self._is_secret)
+        self.is_secret = _remembered(self._is_secret)
         self.plain_uris: dict[str | bytes, str] = {}
         """URIs that were looked through and hold no secret, as they came and as text; at most 1,000 are remembered."""
-        self._is_secret_in_query = lru_cache(_NAMES_REMEMBERED)(lambda name: self._is_secret(_decoded(name)))
+        self._is_secret_in_query = _remembered(lambda name: self._is_secret(_decoded(name)))
 
     def _is_secret(self, name: str) -> bool:
         if not name.isascii():
@@ -151,6 +153,12 @@ class Masking:
         if self._names_a_secret(decoded) or (decoded != text and _LOGIN.search(decoded)):
             return MASK
         return _LOGIN.sub(f"{MASK}@", text) if "@" in text else text
+
+
+def _remembered(is_secret: Callable[[str], bool]) -> Callable[[str], bool]:
+    """A client makes up names of any length: long ones are not kept."""
+    known = lru_cache(_NAMES_REMEMBERED)(is_secret)
+    return lambda name: known(name) if len(name) <= _LONGEST_REMEMBERED else is_secret(name)
 
 
 def _decoded(text: str) -> str:

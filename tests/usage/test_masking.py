@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -27,6 +28,14 @@ NAMES = [
     "user_pass",
     "cardPin",
     "passcode",
+    "creditCard",
+    "cc_number",
+    "security_code",
+    "subscription-key",
+    "_csrf",
+    "totp",
+    "SAMLResponse",
+    "passwort",
     "\uff30assword",
 ]
 
@@ -40,7 +49,7 @@ def test_a_value_with_a_secret_name_is_masked_everywhere(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["keyboard", "q", "author", "page", "passenger", "country_code", "sort_key", "compass"]
+    "name", ["keyboard", "q", "author", "page", "passenger", "country_code", "sort_key", "compass", "card_type"]
 )
 def test_other_values_stay(name: str) -> None:
     assert MASKING.uri(f"/a?{name}=x%20y&z") == f"/a?{name}=x%20y&z"
@@ -110,6 +119,17 @@ def test_the_uris_that_are_remembered_are_bounded_and_short() -> None:
         masking.uri(f"/a?number={number}")
         masking.uri(f"/a?long={'x' * 300}{number}")
     assert 0 < len(masking.plain_uris) <= 1000 and max(map(len, masking.plain_uris)) < 300
+
+
+def test_long_names_that_a_client_makes_up_are_not_remembered() -> None:
+    masking = Masking()
+    tracemalloc.start()
+    for number in range(1200):
+        assert masking.uri(f"/a?{number}{'x' * 50_000}=1").endswith("=1")
+        masking.body("application/json", f'{{"{number}{"y" * 50_000}": 1}}'.encode(), 10)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 10_000_000
 
 
 def test_a_login_in_an_absolute_uri_is_masked() -> None:
