@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from types import NoneType, UnionType
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from app.domain.records import Delivery
 from app.domain.usage.records import DROPPED, REQUEST, RESPONSE, STOP, UsageRecord, producer_of
@@ -88,8 +89,18 @@ DERIVED: dict[str, Callable[[Any], Any]] = {
     "producer": producer_of,
 }
 """Fields of a usage record that follow from others."""
-USAGE_FIELDS = (*UsageRecord._fields, *DERIVED)
-DELIVERY_FIELDS = Delivery._fields
+
+
+def _types_of(record: type) -> dict[str, frozenset[Any]]:
+    return {
+        name: frozenset(get_args(hint) if isinstance(hint, UnionType) else (hint,))
+        for name, hint in get_type_hints(record).items()
+    }
+
+
+USAGE_FIELDS = _types_of(UsageRecord) | {name: frozenset((str, NoneType)) for name in DERIVED}
+"""Field -> types that its values have; of rules that compare with another one nothing would ever hold."""
+DELIVERY_FIELDS = _types_of(Delivery)
 
 
 def field_of(name: str) -> Callable[[Any], Any]:

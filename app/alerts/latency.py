@@ -21,7 +21,7 @@ _mapping = LogarithmicMapping(RELATIVE_ERROR)
 
 def bin_of(value: float) -> int:
     """The bin that counts a value."""
-    return int(_mapping.key(value)) if value > _mapping.min_possible else _ZERO
+    return int(_mapping.key(min(value, _mapping.max_possible))) if value > _mapping.min_possible else _ZERO
 
 
 def percentile(bins: Mapping[int, int], percent: float) -> float:

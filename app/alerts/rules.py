@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, fields
 from datetime import datetime
 from math import isfinite
@@ -52,8 +52,8 @@ class AlertRules:
     """A series, a producer or a missing number that nothing was heard of for so long is no alert any more."""
 
 
-def read_rules(path: Path, names: tuple[str, ...]) -> AlertRules:
-    """`names`: the fields that events have. Raises InputError and SettingsError that name the file, the rule and the option."""
+def read_rules(path: Path, names: Mapping[str, Set[Any]]) -> AlertRules:
+    """`names`: the fields that events have, with the types of their values. Raises InputError and SettingsError that name the file, the rule and the option."""
     found = read_toml(path)
     try:
         return rules_from(found, names)
@@ -61,7 +61,7 @@ def read_rules(path: Path, names: tuple[str, ...]) -> AlertRules:
         raise SettingsError(f"{path}: {error}") from None
 
 
-def rules_from(found: Mapping[str, Any], names: tuple[str, ...]) -> AlertRules:
+def rules_from(found: Mapping[str, Any], names: Mapping[str, Set[Any]]) -> AlertRules:
     """From the tables `rule`, `silence` and `notify` of a file. Raises SettingsError."""
     tables = dict(found)
     rules = [_made(Rule, each, f"rule {at}") for at, each in enumerate(_list(tables.pop("rule", [])), 1)]
@@ -74,27 +74,22 @@ def rules_from(found: Mapping[str, Any], names: tuple[str, ...]) -> AlertRules:
     return made
 
 
-def _check(made: AlertRules, names: tuple[str, ...]) -> None:
+def _check(made: AlertRules, names: Mapping[str, Set[Any]]) -> None:
     if not made.rules:
         raise SettingsError("there is no rule: write a table [[rule]]")
     if made.step_s <= 0 or made.lateness_s < 0 or made.forget_s <= 0:
         raise SettingsError("step_s and forget_s are above 0, lateness_s is 0 or more")
+    if made.lateness_s > WEEK_S * 52:
+        raise SettingsError(f"lateness_s is {made.lateness_s:g}: write at most a year")
     if WEEK_S % made.step_s:
         raise SettingsError(f"step_s is {made.step_s:g}: a week must be a multiple of it")
     for rule in made.rules:
-        if wrong := problem_of(rule, made.step_s):
-            raise SettingsError(f"rule {rule.name!r}: {wrong}")
-        named = (*rule.where, *rule.of, *rule.by, *((rule.field,) if rule.field else ()))
-        if unknown := [name for name in named if name not in names]:
-            raise SettingsError(f"rule {rule.name!r}: {unknown[0]!r} is no field; there are {', '.join(sorted(names))}")
-        for test in (*rule.where.values(), *rule.of.values()):
-            if isinstance(test, Mapping) and (not test or set(test) - set(COMPARISONS)):
-                raise SettingsError(
-                    f"rule {rule.name!r}: {dict(test)} is no comparison; there are {', '.join(COMPARISONS)}"
-                )
+        _check_rule(rule, made.step_s, names)
     every = [rule.name for rule in made.rules]
     if twice := [name for name in every if every.count(name) > 1]:
         raise SettingsError(f"two rules are called {twice[0]!r}")
+    if never := [each for each in made.silences if each.begin >= each.end]:
+        raise SettingsError(f"a silence begins at {never[0].begin:g} and ends at {never[0].end:g}: write a later end")
     if unknown := [each.rule for each in made.silences if each.rule and each.rule not in every]:
         raise SettingsError(f"a silence names the rule {unknown[0]!r}, which is not there")
     if made.notify.tries < 1:
@@ -104,6 +99,46 @@ def _check(made: AlertRules, names: tuple[str, ...]) -> None:
             raise SettingsError(f"notify: {address!r} is no address; write http://… or https://…")
     if made.notify.webhook and not made.notify.webhook_secret_file:
         raise SettingsError("notify: webhook needs webhook_secret_file, whose content signs each notice")
+
+
+def _check_rule(rule: Rule, step_s: float, names: Mapping[str, Set[Any]]) -> None:
+    if wrong := problem_of(rule, step_s):
+        raise SettingsError(f"rule {rule.name!r}: {wrong}")
+    named = (*rule.where, *rule.of, *rule.by, *((rule.field,) if rule.field else ()))
+    if unknown := [name for name in named if name not in names]:
+        raise SettingsError(f"rule {rule.name!r}: {unknown[0]!r} is no field; there are {', '.join(sorted(names))}")
+    for name, test in (*rule.where.items(), *rule.of.items()):
+        if isinstance(test, Mapping) and (not test or set(test) - set(COMPARISONS)):
+            raise SettingsError(
+                f"rule {rule.name!r}: {dict(test)} is no comparison; there are {', '.join(COMPARISONS)}"
+            )
+        for value in _values_of(test):
+            if not _may_be(value, names[name]):
+                raise SettingsError(f"rule {rule.name!r}: {name} is never {value!r}: write {_kinds_text(names[name])}")
+    if rule.kind == "latency" and not names[rule.field] & {int, float}:
+        raise SettingsError(f"rule {rule.name!r}: field {rule.field!r} holds no numbers")
+
+
+_TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def _values_of(test: Any) -> list[Any]:
+    if isinstance(test, Mapping):
+        return list(test.values())
+    return list(test) if isinstance(test, list | tuple) else [test]
+
+
+def _may_be(value: Any, types: Set[Any]) -> bool:
+    """Whether a field with values of these types may be beside the value in a comparison. Of lists nothing is known."""
+    if isinstance(value, float) and not isfinite(value):
+        return False
+    if not types & _TYPES.keys():
+        return True
+    return type(value) in types or (type(value) in (int, float) and bool(types & {int, float}))
+
+
+def _kinds_text(types: Set[Any]) -> str:
+    return " or ".join(text for kind, text in _TYPES.items() if kind in types)
 
 
 def _list(value: Any) -> list[Any]:

@@ -30,6 +30,8 @@ OUTBOX_AT_MOST = 10_000
 """Notices that wait for a channel; the oldest go first, and are counted."""
 _SAVED_EACH_S = 10.0
 _KEEP_EACH_S = 60.0
+_FIRST_S = 1_000_000_000.0
+"""In 2001: no record is older, but a machine without a clock begins in 1970."""
 
 
 class AlertRun:
@@ -49,7 +51,7 @@ class AlertRun:
         self._saved = time.monotonic()
         self._kept = 0.0
         self.ahead = 0
-        """Events whose time lies in the future of everybody else: a clock is wrong."""
+        """Events whose time lies in the future of everybody else, or before 2001: a clock is wrong."""
 
     @property
     def state(self) -> EngineState:
@@ -63,7 +65,7 @@ class AlertRun:
 
     def take(self, taken: TakenEvent) -> None:
         """Look at an event. Raises OutputError."""
-        if taken.event.time > taken.known_s + self._engine.rules.lateness_s:
+        if not min(_FIRST_S, taken.known_s) <= taken.event.time <= taken.known_s + self._engine.rules.lateness_s:
             self.ahead += 1  # its number is not missing, but it must not move event time
             taken = taken._replace(event=taken.event._replace(time=taken.known_s))
         self._put(self._engine.see(taken.event))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -84,7 +84,7 @@ def _write_days(dataset: Path, name: str, records: Iterator[UsageRecord]) -> int
             while some := list(islice(records, _AT_ONCE)):
                 by_day: dict[str, list[UsageRecord]] = {}
                 for record in some:
-                    by_day.setdefault(_day(record), []).append(record)
+                    by_day.setdefault(day_of(record.time), []).append(record)
                 for day, group in by_day.items():
                     if day not in writers:
                         written[day] = temporary(dataset / f"day={day}" / f"{name}.parquet")
@@ -99,12 +99,6 @@ def _write_days(dataset: Path, name: str, records: Iterator[UsageRecord]) -> int
         for path in written.values():
             path.unlink(missing_ok=True)
     return count
-
-
-def _day(record: UsageRecord) -> str:
-    with suppress(ValueError, OverflowError, OSError):
-        return day_of(record.time)
-    return "1970-01-01"  # of a clock that no calendar holds
 
 
 def _table(records: Iterable[UsageRecord]) -> pa.Table:

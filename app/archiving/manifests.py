@@ -9,6 +9,7 @@ ARCHIVE/repairs/…                                   what `usage repair` has fo
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -165,12 +166,14 @@ def sha256_of(path: Path) -> str:
 
 
 def day_of(time_s: float) -> str:
-    """UTC.
+    """UTC; 1970-01-01 for a time of a clock that no calendar holds.
 
-    >>> day_of(0.0)
+    >>> day_of(1e300)
     '1970-01-01'
     """
-    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d")
+    with suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d")
+    return "1970-01-01"
 
 
 def spanned(times: tuple[float, float] | None, time_s: float) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
@@ -129,7 +129,7 @@ def _run(
     own_state: str,
     until: str | None,
     as_json: bool,
-    names: tuple[str, ...],
+    names: Mapping[str, Set[Any]],
     work: Callable[[Settings, AlertRun], None],
 ) -> None:
     import time
@@ -173,7 +173,7 @@ def _watched(
             run.settle()
         found = run.state
         for count, noun, what in (
-            (run.ahead, "event", "in the future of the log: the clock of a producer is wrong"),
+            (run.ahead, "event", "in the future of the log, or before 2001: the clock of a producer is wrong"),
             (found.left_out, "event", "left out: a rule has too many series"),
             (found.undelivered, "notice", "refused or given up"),
             (sum(map(len, found.outbox.values())), "notice", "not taken by a channel yet"),

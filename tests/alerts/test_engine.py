@@ -52,6 +52,12 @@ def test_a_silence_of_the_service_is_told_once_and_its_end_too(rule: dict[str, A
     assert [status for _, status, _ in told(notices_of(engine_of(rule), broken, 3600))] == ["firing", "resolved"]
 
 
+def test_a_number_that_no_float_holds_is_a_great_one() -> None:
+    rule = {"kind": "latency", "field": "duration_us", "percentile": 95.0, "limit": 50_000.0}
+    found = told(notices_of(engine_of(rule), calls(20, 0, 60, duration_us=10**400), 3600))
+    assert [status for _, status, _ in found] == ["firing", "resolved"]
+
+
 def test_a_producer_that_stops_in_order_is_not_silent_and_a_dropped_number_is_not_missing() -> None:
     engine = engine_of({"kind": "producer_silent"}, {"kind": "missing_sequence", "window_s": 600})
     ended = [*calls(10, 0, 600), call(14, 601, kind="dropped", first_seq=11, last_seq=13), call(15, 602, kind="stop")]

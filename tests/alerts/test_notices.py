@@ -144,6 +144,13 @@ def test_a_clock_that_runs_ahead_does_not_move_event_time(tmp_path: Path) -> Non
         assert run.ahead == 1 and run.state.late == 0
 
 
+def test_a_clock_that_begins_in_1970_does_not_move_event_time(tmp_path: Path) -> None:
+    with run_of(tmp_path) as run:
+        run.take(TakenEvent(call(500, -BEGIN, "no clock"), BEGIN))
+        run.take_all(TakenEvent(event, event.time) for event in EVENTS)
+        assert run.ahead == 1 and run.state.late == 0 and run.state.began == BEGIN // 60
+
+
 def asked(folder: Path, *arguments: str, code: int = 0) -> str:
     settings.cache_clear()
     result = CliRunner(env={"WEBLOGS_DATA_DIR": str(folder)}).invoke(main, ["usage", "alerts", *arguments])
@@ -209,6 +216,30 @@ def test_topic_and_archive_tell_the_same_and_a_second_look_tells_nothing(tmp_pat
         ("[[rule]]\nname = 'a'\nkind = 'any'\nwindows = 90", "'windows' is no name here"),
         ("[[rule]]\nname = 'a'\nkind = 'any'\nwhere = { status = { over = 5 } }", "is no comparison"),
         (TOML + TOML, "two rules are called 'any'"),
+        ("[[rule]]\nname = ''\nkind = 'any'", "name is empty"),
+        (
+            "[[rule]]\nname = 'a'\nkind = 'any'\nwhere = { status = '500' }",
+            "status is never '500': write a whole number",
+        ),
+        ("[[rule]]\nname = 'a'\nkind = 'any'\nwhere = { status = [500, 'x'] }", "status is never 'x'"),
+        ("[[rule]]\nname = 'a'\nkind = 'any'\nwhere = { status = { at_least = '5' } }", "status is never '5'"),
+        ("[[rule]]\nname = 'a'\nkind = 'any'\nwhere = { uri = { at_most = 5 } }", "uri is never 5: write a text"),
+        ("[[rule]]\nname = 'a'\nkind = 'any'\nwhere = { status = { at_least = nan } }", "status is never nan"),
+        ("[[rule]]\nname = 'a'\nkind = 'any'\nwhere = { monitored = 1 }", "monitored is never 1: write true or false"),
+        ("[[rule]]\nname = 'a'\nkind = 'any'\nwindow_s = 1e300", "window_s is 1e+300: write at most 3.16224e+07"),
+        ("[[rule]]\nname = 'a'\nkind = 'anomaly'\nwindow_s = 7020", "window_s is 7020: a week must be a multiple"),
+        ("[[rule]]\nname = 'a'\nkind = 'latency'\npercentile = 9\nlimit = 9", "latency needs field"),
+        (
+            "[[rule]]\nname = 'a'\nkind = 'latency'\nfield = 'uri'\npercentile = 9\nlimit = 9",
+            "field 'uri' holds no numbers",
+        ),
+        (
+            "[[rule]]\nname = 'a'\nkind = 'share_falls'\nwhere = { status = 200 }\nwindow_s = 3600\nbaseline_s = 5400",
+            "baseline_s is 5400: write a multiple of window_s, 3600",
+        ),
+        ("[[rule]]\nname = 'a'\nkind = 'missing_sequence'\nby = ['region']", "write neither where nor by"),
+        ("lateness_s = 1e300\n" + TOML, "lateness_s is 1e+300: write at most a year"),
+        (TOML + "[[silence]]\nbegin = 5\nend = 5", "a silence begins at 5 and ends at 5: write a later end"),
         (TOML + "limit = nan", "rule 1: limit is nan: write a number"),
         (TOML + "k = inf", "rule 1: k is inf: write a number"),
         ("lateness_s = inf\n" + TOML, "the file: lateness_s is inf: write a number"),

@@ -29,7 +29,7 @@ NEEDS = {
     "flatline": ("count",),
     "new_term": ("field",),
     "percentage": ("percent",),
-    "latency": ("percentile", "limit"),
+    "latency": ("percentile", "limit", "field"),
 }
 """Options that a kind cannot do without."""
 WEEK_S = 7 * 86400.0
@@ -103,7 +103,8 @@ class Silence:
 
 _POSITIVE = ("window_s", "count", "factor", "min_events", "percent", "percentile", "k", "weeks", "baseline_s", "z")
 _NOT_NEGATIVE = ("learn_s", "memory_s", "floor", "for_s", "keep_firing_for_s", "realert_s")
-_AT_MOST = {"percent": 100.0, "percentile": 100.0, "weeks": 52.0}
+_YEAR_S = 366 * 86400.0
+_AT_MOST = {"percent": 100.0, "percentile": 100.0, "weeks": 52.0, "window_s": _YEAR_S, "baseline_s": _YEAR_S}
 
 
 def problem_of(rule: Rule, step_s: float) -> str:
@@ -112,6 +113,8 @@ def problem_of(rule: Rule, step_s: float) -> str:
     >>> problem_of(Rule(name="slow", kind="latency", percentile=99.0), 60.0)
     'latency needs limit'
     """
+    if not rule.name:
+        return "name is empty"
     if rule.kind not in KINDS:
         return f"kind {rule.kind!r} is none of {', '.join(KINDS)}"
     defaults = {each.name: each.default for each in fields(Rule)}
@@ -130,9 +133,19 @@ def problem_of(rule: Rule, step_s: float) -> str:
     for name, most in _AT_MOST.items():
         if getattr(rule, name) > most:
             return f"{name} is {getattr(rule, name)!r}: write at most {most:g}"
+    return _problem_of_windows(rule, step_s)
+
+
+def _problem_of_windows(rule: Rule, step_s: float) -> str:
     for name in ("window_s", "baseline_s"):
         if getattr(rule, name) % step_s:
             return f"{name} is {getattr(rule, name):g}: write a multiple of step_s, {step_s:g}"
+    if rule.kind == "anomaly" and WEEK_S % rule.window_s:
+        return f"window_s is {rule.window_s:g}: a week must be a multiple of it"
+    if rule.kind == "share_falls" and rule.baseline_s % rule.window_s:
+        return f"baseline_s is {rule.baseline_s:g}: write a multiple of window_s, {rule.window_s:g}"
+    if rule.kind in PER_PRODUCER and (rule.where or rule.by):
+        return f"{rule.kind} looks at every producer: write neither where nor by"
     return ""
 
 
