@@ -77,9 +77,8 @@ class Start:
         queue = self._queue
         give_up_at: float | None = None
         while True:
-            with (
-                self._lock
-            ):  # not acquire() and try: a signal's handler that raises between the two would leave it held
+            # not acquire() and try: a signal's handler that raises between the two would leave it held
+            with self._lock:
                 waiting = len(queue)
                 if waiting < self._limit:
                     self._mark[1] = self._seq = seq = self._seq + 1
