@@ -112,6 +112,8 @@ class _Look:
         return self._report._replace(states=judge(sides, self._marks, self._coming))
 
     def at_archive(self) -> None:
+        if not self._places.archive.names("manifests/"):  # of a wrong name nobody may hear that nothing differs
+            self._report.waiting.append(f"there is no archive in {self._places.archive}")
         for record in _archived(self._places.archive, self._report, self._archive):
             self._archive.see(record)
 

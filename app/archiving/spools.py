@@ -57,7 +57,10 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
 
 
 def _asked(address: str, token: str) -> Iterator[tuple[SpoolHead, Iterator[tuple[Place, UsageRecord | Damage]]]]:
-    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  # is_address
+    try:
+        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  # is_address
+    except ValueError as error:
+        raise UnreadableFile(f"{address} is no address: {error}") from error
     try:
         with urllib.request.build_opener(_SameHost).open(request, timeout=_TIMEOUT_S) as answer:
             yield from read_lines(answer, address)

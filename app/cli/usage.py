@@ -156,11 +156,32 @@ def _view_when_there(own: Settings, once: bool) -> Iterator[Any]:
         time.sleep(1.0)
 
 
+@contextmanager
+def _unreadable() -> Iterator[None]:
+    """What the system does not give: not with 1, which says that something differs."""
+    from app.errors import UnreadableFile
+
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableFile(str(error)) from error
+
+
+def _known(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    from app.stores import STORES
+
+    for name in names:
+        if name not in STORES:
+            raise click.BadParameter(f"there is no store {name!r}; there are {', '.join(STORES)}", context, parameter)
+    return names
+
+
 _store_option = click.option(
     "--store",
     "stores",
     multiple=True,
     metavar="NAME",
+    callback=_known,
     help="Store of monitored calls; may be given again.  [default: WEBLOGS_STORES]",
 )
 
@@ -191,7 +212,7 @@ def check(
     Stores hold monitored calls alone, and are asked if there are any. With --from or --to only records of that time. Files, messages and segments that are wrong are always named.
 
     Exit code 0 if nothing differs, 1 if something does, 2 if it is not known yet (a producer has no stop record, or records are on the
-    way), 4 if the broker, a store or the S3 server is missing or a producer does not answer, 5 if a manifest or a spool cannot be read.
+    way), 4 if the broker, a store or the S3 server is missing or a producer does not answer, 5 if a manifest, a spool or the archive cannot be read.
     """
     from math import inf
 
@@ -203,7 +224,7 @@ def check(
     if period.begin >= period.end:
         raise click.UsageError("--from is not before --to")
     own = settings()
-    with opened_view(own) as view:
+    with _unreadable(), opened_view(own) as view:
         report = check_usage(_places(own, view, archive, spools, stores), period)
         _tell(report, as_json, by)
         sys.exit(report.exit_code)
@@ -225,7 +246,7 @@ def repair(archive: str | None, spools: tuple[str, ...], stores: tuple[str, ...]
     from app.transports.broker_view import opened_view
 
     own = settings()
-    with opened_view(own) as view:
+    with _unreadable(), opened_view(own) as view:
         count, report = repair_usage(_places(own, view, archive, spools, stores))
         _tell(report, as_json)
         click.echo(f"{counted_text(count, 'record')} repaired", err=as_json)
@@ -256,6 +277,8 @@ def load(archive: str | None, target: str, quiet: bool) -> None:
         if not quiet:
             click.echo(name, err=True)
 
+    if not target:
+        raise click.UsageError("--to is empty: name a folder or a store")
     own = settings()
     storage = archive_of(own, archive)
     if target in STORES:

@@ -267,6 +267,29 @@ def test_a_segment_that_cannot_be_opened_ends_with_5(
     assert ended.exit_code == 5 and f"the spool {spool} cannot be read" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        (["check", "--store", "sqllite"], 2, "there is no store 'sqllite'; there are "),
+        (["repair", "--store", "sqllite"], 2, "there is no store 'sqllite'; there are "),
+        (["check", "--spool", "https://[::1"], 5, "https://[::1 is no address"),
+        (["check", "--archive", "x" * 300], 5, "File name too long"),
+        (["repair", "--archive", "x" * 300], 5, "File name too long"),
+        (["check", "--archive", "none"], 2, ""),
+        (["load", "--to", ""], 2, "--to is empty"),
+    ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else None,
+)
+def test_what_cannot_be_asked_or_read_ends_with_another_code_than_that_of_a_difference(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: list[str], code: int, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEBLOGS_DATA_DIR", str(tmp_path / "var"))
+    ended = CliRunner().invoke(main, ["usage", *asked], catch_exceptions=False)
+    assert ended.exit_code == code and said in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_archive_of_the_first_form_is_read_and_checked(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.archive = ROOT / "tests" / "data" / "forms" / "usage-archive-1"
