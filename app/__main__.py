@@ -6,9 +6,9 @@ from importlib import import_module
 
 import click
 
-from app.cli.exit_codes import say
+from app.cli.exit_codes import reader_left, say
 from app.errors import WeblogsError
-from app.process.exit import EXIT_INTERRUPTED
+from app.process.exit import EXIT_INTERRUPTED, EXIT_READER_LEFT
 from app.process.memory import no_collection
 
 __all__ = ["COMMANDS", "main"]
@@ -66,10 +66,8 @@ class Lazy(click.Group):
         except KeyboardInterrupt:
             click.echo("\nStopped by Ctrl-C before the end.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
-        except BrokenPipeError:  # click's matter: the reader has seen enough
-            raise
         except (WeblogsError, OSError) as error:
-            ctx.exit(say(error))
+            ctx.exit(EXIT_READER_LEFT if isinstance(error, BrokenPipeError) and reader_left() else say(error))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

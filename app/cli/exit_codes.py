@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -20,7 +22,7 @@ from app.errors import (
 )
 from app.process.exit import EXIT_REFUSED
 
-__all__ = ["UNREADABLE", "end_with", "say"]
+__all__ = ["UNREADABLE", "end_with", "reader_left", "say"]
 
 UNREADABLE = 5
 _CODES = (
@@ -28,6 +30,7 @@ _CODES = (
     ((SettingsError, UnknownFormat, WrongOutput), 2),
     ((NotLogged, UnreadableFile, UnreadableRecord), UNREADABLE),
     ((StoreError, LogError), 4),
+    (OSError, UNREADABLE),
     (Exception, 1),
 )
 """The exit code of an error: of the first kind that it is."""
@@ -37,6 +40,22 @@ def say(error: Exception) -> int:
     """Prints the sentence; the exit code."""
     click.echo(f"Error: {error}", err=True)
     return next(code for kind, code in _CODES if isinstance(error, kind))
+
+
+def reader_left() -> bool:
+    """Whether nobody reads what the command prints any more (`| head`); what is still to be printed then goes nowhere."""
+    left = False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            file = stream.fileno()
+            poll = select.poll()
+            poll.register(file, 0)
+        except (OSError, ValueError):  # closed, or no file of the system
+            continue
+        if poll.poll(0):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), file)
+            left = True
+    return left
 
 
 def end_with(errors: Sequence[str]) -> None:

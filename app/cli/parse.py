@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -53,19 +52,13 @@ def command(
 
     {"hit": …} for a line that counts, {"reject": …} with the reason for one that is no hit, {"header": …} for a head line.
     """
-    try:
-        configured = settings()
-        name = asked_format.name(files) or configured.format
-        chosen = None if name == AUTO else _named(name)
-        options = format_options(configured)
-        if asked_format.bytes_kind is not None:
-            options = options._replace(bytes=asked_format.bytes_kind)
-        codes = [_parse_or_say(path, chosen, configured, options) for path in files or (STDIN,)]
-    except BrokenPipeError:
-        # the reader has seen enough; what Python still wants to flush at its end goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return
-    sys.exit(max(codes))
+    configured = settings()
+    name = asked_format.name(files) or configured.format
+    chosen = None if name == AUTO else _named(name)
+    options = format_options(configured)
+    if asked_format.bytes_kind is not None:
+        options = options._replace(bytes=asked_format.bytes_kind)
+    sys.exit(max([_parse_or_say(path, chosen, configured, options) for path in files or (STDIN,)]))
 
 
 def _parse_or_say(path: str, chosen: Format | None, configured: Settings, options: FormatOptions) -> int:

@@ -156,17 +156,6 @@ def _view_when_there(own: Settings, once: bool) -> Iterator[Any]:
         time.sleep(1.0)
 
 
-@contextmanager
-def _unreadable() -> Iterator[None]:
-    """What the system does not give: not with 1, which says that something differs."""
-    from app.errors import UnreadableFile
-
-    try:
-        yield
-    except OSError as error:
-        raise UnreadableFile(str(error)) from error
-
-
 def _known(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
     from app.stores import STORES
 
@@ -224,7 +213,7 @@ def check(
     if period.begin >= period.end:
         raise click.UsageError("--from is not before --to")
     own = settings()
-    with _unreadable(), opened_view(own) as view:
+    with opened_view(own) as view:
         report = check_usage(_places(own, view, archive, spools, stores), period)
         _tell(report, as_json, by)
         sys.exit(report.exit_code)
@@ -246,7 +235,7 @@ def repair(archive: str | None, spools: tuple[str, ...], stores: tuple[str, ...]
     from app.transports.broker_view import opened_view
 
     own = settings()
-    with _unreadable(), opened_view(own) as view:
+    with opened_view(own) as view:
         count, report = repair_usage(_places(own, view, archive, spools, stores))
         _tell(report, as_json)
         click.echo(f"{counted_text(count, 'record')} repaired", err=as_json)

@@ -22,6 +22,7 @@ from app.errors import WeblogsError
 __all__ = [
     "EXIT_CANNOT_GO_ON",
     "EXIT_INTERRUPTED",
+    "EXIT_READER_LEFT",
     "EXIT_REFUSED",
     "AskedToEnd",
     "Die",
@@ -39,6 +40,8 @@ EXIT_REFUSED = 78
 """Exit code: the configuration must be fixed first."""
 EXIT_INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended before its end: as shells have it, and none that means an answer."""
+EXIT_READER_LEFT = 141
+"""Exit code of a command whose reader left before its end: as shells have it, and no answer either."""
 
 log = logging.getLogger("app.process.exit")
 

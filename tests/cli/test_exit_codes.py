@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -23,6 +28,7 @@ from app.errors import (
     WorkerError,
     WrongOutput,
 )
+from tests import ROOT
 
 
 @pytest.mark.parametrize(
@@ -34,7 +40,8 @@ from app.errors import (
         (OutputError("a"), 1),
         (InputError("a"), 1),
         (WorkerError("a"), 1),
-        (OSError(28, "No space left on device", "a"), 1),
+        (OSError(28, "No space left on device", "a"), 5),
+        (BrokenPipeError(32, "Broken pipe"), 5),
         (StoreUnreachable("a"), 4),
         (StoreRefused("a"), 4),
         (Fenced("a"), 4),
@@ -55,3 +62,25 @@ def test_a_command_ends_with_the_sentence_and_the_code_of_its_error(
     monkeypatch.setattr(formats.command, "callback", fail)
     done = CliRunner().invoke(__main__.main, ["formats"])
     assert (done.exit_code, done.stdout, done.stderr) == (code, "", f"Error: {error}\n")
+
+
+@pytest.mark.parametrize("command", ["formats", "settings", "parse", "usage check", "usage repair"])
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
+def test_a_command_whose_reader_left_ends_with_a_code_that_is_no_answer(
+    command: str, both: bool, tmp_path: Path
+) -> None:
+    """`usage check | head -1` is not told that something differs, which is 1."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "app", *command.split()],
+            input=b"a line\n",
+            stdout=writer,
+            stderr=writer if both else subprocess.PIPE,
+            env=os.environ | {"WEBLOGS_DATA_DIR": str(tmp_path)},
+            cwd=ROOT,
+        )
+    finally:
+        os.close(writer)
+    assert done.returncode == 141 and not done.stderr

@@ -183,14 +183,15 @@ def test_standard_input_is_read_without_arguments() -> None:
 def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text((LINE + "\n") * 20_000)
-    code = f"from app.cli.parse import command; command([{str(path)!r}])"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "parse", path], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stdout is not None and process.stderr is not None
     assert process.stdout.readline().startswith(b'{"hit"')
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait(30) == 0
+    assert process.wait(30) == 141
 
 
 def test_formats_lists_every_format_with_an_example() -> None:
