@@ -37,8 +37,11 @@ _CODES = (
 
 
 def say(error: Exception) -> int:
-    """Prints the sentence; the exit code."""
-    click.echo(f"Error: {error}", err=True)
+    """Prints the sentence, if somebody reads it; the exit code."""
+    try:
+        click.echo(f"Error: {error}", err=True)
+    except BrokenPipeError:
+        reader_left()
     return next(code for kind, code in _CODES if isinstance(error, kind))
 
 

@@ -91,9 +91,10 @@ class _Bars:
     """For a terminal: one bar a file."""
 
     def __init__(self, transient: bool) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
+
+        from app.output.console import Console
 
         columns = (
             TextColumn("{task.description}", markup=False),

@@ -21,8 +21,9 @@ def command(markdown: bool) -> None:
         for row in rows():
             click.echo(f"| `{row.name}` | {f'`{row.default}`' if row.default else ''} | {row.unit} | {row.meaning} |")
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from app.output.console import Console
 
     table = Table("setting", "value", "default", "unit", "meaning", box=None, pad_edge=False)
     now = settings()

@@ -45,7 +45,7 @@ class ScreenTable:
         self._kept.clear()
 
     def finish(self) -> None:
-        from rich.console import Console
+        from app.output.console import Console
 
         file = self._file or sys.stdout
         width = self._width or _width_of()

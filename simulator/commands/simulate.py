@@ -154,8 +154,9 @@ def _progress(total: int, wanted: bool) -> Iterator[Callable[[int], object]]:
     if not wanted or total < _SHOW_PROGRESS_FROM:
         yield lambda _: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from app.output.console import Console
 
     columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -64,23 +64,35 @@ def test_a_command_ends_with_the_sentence_and_the_code_of_its_error(
     assert (done.exit_code, done.stdout, done.stderr) == (code, "", f"Error: {error}\n")
 
 
-@pytest.mark.parametrize("command", ["formats", "settings", "parse", "usage check", "usage repair"])
+def without_reader(command: str, data: Path, both: bool) -> subprocess.CompletedProcess[bytes]:
+    """A command whose standard output, and standard error if `both`, nobody reads any more."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "app", *command.split()],
+            stdout=writer,
+            stderr=writer if both else subprocess.PIPE,
+            env=os.environ | {"WEBLOGS_DATA_DIR": str(data)},
+            cwd=ROOT,
+        )
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["formats", "settings", "parse samples/nine-lines.tsv", "reduce -q samples/nine-lines.tsv", "usage check"],
+)
 @pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
 def test_a_command_whose_reader_left_ends_with_a_code_that_is_no_answer(
     command: str, both: bool, tmp_path: Path
 ) -> None:
     """`usage check | head -1` is not told that something differs, which is 1."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "app", *command.split()],
-            input=b"a line\n",
-            stdout=writer,
-            stderr=writer if both else subprocess.PIPE,
-            env=os.environ | {"WEBLOGS_DATA_DIR": str(tmp_path)},
-            cwd=ROOT,
-        )
-    finally:
-        os.close(writer)
+    done = without_reader(command, tmp_path, both)
     assert done.returncode == 141 and not done.stderr
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
+def test_an_error_has_its_code_if_nobody_reads_the_sentence(both: bool, tmp_path: Path) -> None:
+    assert without_reader("check", tmp_path, both).returncode == 4

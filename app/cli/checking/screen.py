@@ -142,8 +142,9 @@ def progress(total: int, wanted: bool) -> Iterator[Callable[[str, int], object]]
     if not wanted or not sys.stderr.isatty():
         yield lambda what, count: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from app.output.console import Console
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
