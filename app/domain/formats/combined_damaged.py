@@ -46,11 +46,13 @@ _COLUMN = re.compile(
     re.DOTALL,
 )
 _NAMES_READ = re.compile(
-    r"(?!http_|req|client)(?:\w+[_.-])?(?:(?:content|byte|resp|response|sent)?[_-]?range|cr|completion|completed?|compl?|ended|ending|end"
+    r"http_x_(?:forwarded_for|real_ip)"
+    r"|(?!http_|(?:.*[_.-])?(?:req|client|upstream|backend|origin|bere|(?:if|up|us|be)[_.-]))(?:\w+[_.-])?(?:(?:content|byte|resp|response|sent)?[_-]?range|cr|completion|completed?|compl?|ended|ending|end"
     r"|termination(?:[_-]state)?|x[_-]?ff|forwarded[_-]?for|real[_-]?ip)",
     re.IGNORECASE,
 )
-"""Names of columns whose text is read as if it stood alone: the response's range, how it ended, forwarded addresses."""
+"""Names of columns whose text is read as if it stood alone: the response's range, how it ended, forwarded addresses. What a client
+asked for and what an origin sent say nothing of what the client was sent."""
 _BARE = re.compile(r"([^\" \t][^ \t]*)(?:[ \t]+|\Z)")
 _PRODUCT = re.compile(r"[A-Za-z][\w.+-]*/[0-9].*|Mozilla/.*", re.DOTALL)
 _BARE_LAST = re.compile(r"(?<=[\" \t])[ \t]([^\" \t]+)\Z")

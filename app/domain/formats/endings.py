@@ -19,6 +19,9 @@ _WORDS = {
     "complete": _ENDED,
     "completed": _ENDED,
     "aborted": _ABORTED,
+    "canceled": _ABORTED,
+    "cancelled": _ABORTED,
+    "disconnected": _ABORTED,
     "incomplete": _ABORTED,
     "interrupted": _ABORTED,
     "intr": _ABORTED,
@@ -32,10 +35,10 @@ _HAPROXY_BROKEN = re.compile(r"[CSPRUKcs]D|[CSPLRIDUKcs][DHL][-A-Z]{2}")
 """Two letters alone are a state of the data phase; others, `CH`, `ID` and `PL`, are rather countries."""
 _WENT_WRONG = re.compile(
     r"client.{0,20}(?:disconnect|hung|gone|commerror|reset|closed|cancel|timed)|network ?error|broken pipe|(?<!not_)(?<!no_)abort"
-    r"|partial.response|abandoned|corrupted|backend_timeout|\Aerr_(?!none\Z)",
+    r"|connection (?:was )?reset|reset by peer|context canceled|unexpected eof|stream closed|i/o timeout|partial.response|abandoned|corrupted|backend_timeout|\Aerr_(?!none\Z)",
     re.IGNORECASE,
 )
-"""Azure, Google and Akamai in words of their own."""
+"""Azure, Google, Akamai and programs in Go in words of their own."""
 _WORDS_ALONE = re.compile(r"[A-Za-z][A-Za-z _-]{3,63}")
 _RESULT_BROKEN = re.compile(r"(?!NoError)(?:[A-Z][A-Za-z]*)?Error|AbortedOrigin|ClientHungUpRequest")
 """CloudFront's detailed results that are errors."""
