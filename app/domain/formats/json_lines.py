@@ -159,8 +159,9 @@ class RecordParser:
             sent = count(body, "bytes sent")
             kind = _ANNOUNCED if sent is None else 0  # `-` beside a range is no proof of it
         else:
-            sent = count(said.get("all_bytes_sent") or "-", "bytes sent")
-            kind = 0 if sent is None else _HEADERS_COUNTED
+            text = said.get("all_bytes_sent")
+            sent = count(text or "-", "bytes sent")
+            kind = (0 if text is None else _ANNOUNCED) if sent is None else _HEADERS_COUNTED
         return sent, kind if self._kind is None else self._kind
 
 

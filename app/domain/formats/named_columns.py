@@ -101,6 +101,8 @@ class ColumnReader:
         # what `bytes` counts, and Akamai's bytes, whose client is cs-ip, is not documented
         is_told = "sc-bytes" in at and "cs-ip" not in at
         self._counts = _HEADERS_COUNTED if is_told else _ANNOUNCED
+        # `-` where the bytes should be: a range beside it proves nothing
+        self._without_bytes = _ANNOUNCED if self._at["sent"] >= 0 else 0
         self._has_client, self._has_agent, self._has_method, self._has_status = (
             self._at[part] >= 0 for part in ("ip_address", "user_agent", "method", "status")
         )
@@ -160,7 +162,7 @@ class ColumnReader:
             # on 206 it is the length of the part, and a HEAD was sent nothing of it
             total = count(length, "the length of the answer")
         sent = count(sent_text, "sc-bytes")
-        flags = 0 if sent is None else self._counts
+        flags = self._without_bytes if sent is None else self._counts
         if protocol != "-":
             flags |= PROTOCOLS[protocol]
         if encoding != "-":

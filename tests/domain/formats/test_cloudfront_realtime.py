@@ -42,7 +42,7 @@ def columns(**changes: str) -> str:
         ),
         (
             {"sc_bytes": "-", "sc_range_start": str(10**30), "sc_range_end": str(10**31)},
-            hit(1607374508.059, "192.0.2.7", "My Player", "GET /a.mp4?v=2", "GET", 206, 10**30, 10**31, None, None, 0),
+            hit(1607374508.059, "192.0.2.7", "My Player", "GET /a.mp4?v=2", "GET", 206, 10**30, 10**31, None, None, 8),
         ),
     ],
 )

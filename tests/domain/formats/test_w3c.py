@@ -173,3 +173,11 @@ def test_a_column_whose_name_is_not_known_keeps_a_range_from_being_proof_and_mak
     line = f"2026-11-29 18:00:00 203.0.113.9 GET /a.mp4 206 curl/8 bytes+0-499/500 {text}"
     found = read("w3c", line, (head,))
     assert (found.lo, found.hi, found.flags) == (0, 499, int(flags))
+
+
+@pytest.mark.parametrize(("text", "flags"), [("-", HitFlag.ANNOUNCED), ("500", HitFlag.HEADERS_COUNTED)])
+def test_a_range_beside_no_bytes_where_they_should_be_is_no_proof(text: str, flags: HitFlag) -> None:
+    head = "#Fields: date time c-ip cs-method cs-uri-stem sc-status cs(User-Agent) sc(Content-Range) sc-bytes"
+    line = f"2026-11-29 18:00:00 203.0.113.9 GET /a.mp4 206 curl/8 bytes+0-499/500 {text}"
+    found = read("w3c", line, (head,))
+    assert (found.lo, found.hi, found.flags) == (0, 499, int(flags))
