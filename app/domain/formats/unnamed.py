@@ -28,9 +28,13 @@ _NAMES = {
     "broke": re.compile(
         r".*(?<!not)(?<!non)(?:abort(?:ed)?|disconnect(?:ed)?|broken|cancell?ed|incomplete|interrupted|timedout|hungup)"
     ),
-    "whole": re.compile(r".*(?:completed?|finished|success(?:ful)?)"),
+    "whole": re.compile(
+        r"(?!.*(?:auth|log[io]n|signin|cache|captcha|challenge|verif|handshake|purge)).*(?:completed?|finished|success(?:ful)?)"
+    ),
     "words": re.compile(r".*(?:result|state|outcome|reason|termination|ending|errors?|err|exception)(?:message|msg|text|code|details?)?"),
 }  # fmt: skip
+_OF_A_CLIENT = re.compile("header|quer|param|cookie|(?<![a-z])args?(?![a-z])", re.IGNORECASE)
+"""Objects whose keys a client makes up: they say nothing of the response, and many keys would cost much time."""
 _COUNT = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?")
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0", ""})
 
@@ -67,7 +71,7 @@ def said_elsewhere(record: dict[str, Any], parent: str = "", depth: int = _DEEPE
             broke = broke or _SAYS_BROKEN[kind](text)
     if depth and dict in map(type, record.values()):
         for key, value in record.items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and not _OF_A_CLIENT.search(key):
                 inner = said_elsewhere(value, f"{parent}{key}", depth - 1)
                 broke = broke or inner.broke
                 counts += [] if inner.bytes_sent is None else [inner.bytes_sent]

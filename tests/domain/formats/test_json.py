@@ -350,9 +350,13 @@ RANGED = {
         {"completed": "", "body_bytes_sent": 1000},
         {"transfer.complete": "no"},
         {"error": "write tcp 10.0.0.1:80: broken pipe"},
+        {"err": "write: connection reset by peer"},
+        {"error": {"message": "context canceled"}},
+        {"state": "cancelled"},
         {"result": "TCP_MISS_ABORTED"},
         {"response": {"state": "client disconnected"}},
         {"http": {"response": {"interrupted": True}}},
+        {"target": {"aborted": True}},
         {"request_completion": "OK", "aborted": True},
     ],
 )
@@ -376,6 +380,10 @@ def test_what_says_under_an_unknown_name_that_the_response_broke_is_believed(tol
         {"aborted": {"by": "nobody"}},
         {"timeout": 30},
         {"message_truncated": True},
+        {"auth_success": False},
+        {"cache": {"complete": False}},
+        {"headers": {"x-aborted": "1", "bytes-sent": "1"}},
+        {"http": {"query_parameters": {"finished": "0", "sent": "0"}}},
     ],
 )
 def test_other_words_under_unknown_names_say_nothing(told: dict[str, Any]) -> None:
@@ -389,6 +397,8 @@ def test_other_words_under_unknown_names_say_nothing(told: dict[str, Any]) -> No
         {"sent_kb": 0.4},
         {"body_bytes_sent": "-"},
         {"body_bytes_sent": ""},
+        {"bytes_sent": "-"},
+        {"sc-bytes": ""},
         {"net": {"bytes": {"out": 400}}},
         {"bytes": {"sent": 4}},
     ],
