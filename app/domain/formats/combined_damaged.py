@@ -45,14 +45,18 @@ _COLUMN = re.compile(
     rf"{_GAP}(?:\"({QUOTED})\"|([A-Za-z][\w.-]{{0,63}})[=:]\"({QUOTED})\"|\[(bytes [0-9*/-]{{1,80}})\]|([^\" \t][^ \t]*))(?=[ \t]|\Z)",
     re.DOTALL,
 )
+_OF_THE_RESPONSE = (
+    r"(?!http_|(?:.*[_.-])?(?:req(?!uest_compl)|client|upstream|backend|origin|bere|(?:if|up|us|be)[_.-]))(?:\w+[_.-])?"
+)
 _NAMES_READ = re.compile(
-    r"http_x_(?:forwarded_for|real_ip)"
-    r"|(?!http_|(?:.*[_.-])?(?:req|client|upstream|backend|origin|bere|(?:if|up|us|be)[_.-]))(?:\w+[_.-])?(?:(?:content|byte|resp|response|sent)?[_-]?range|cr|completion|completed?|compl?|ended|ending|end"
+    rf"http_x_(?:forwarded_for|real_ip)|{_OF_THE_RESPONSE}(?:(?:content|byte|resp|response|sent)?[_-]?range|cr|completion|completed?|compl?|ended|ending|end"
     r"|termination(?:[_-]state)?|x[_-]?ff|forwarded[_-]?for|real[_-]?ip)",
     re.IGNORECASE,
 )
 """Names of columns whose text is read as if it stood alone: the response's range, how it ended, forwarded addresses. What a client
 asked for and what an origin sent say nothing of what the client was sent."""
+_CUT = re.compile(rf'{_OF_THE_RESPONSE}complet(?:ion|ed?)[=:](?:"")?', re.IGNORECASE)
+"""nginx's empty $request_completion behind its name: it needs no place behind the range to be known."""
 _BARE = re.compile(r"([^\" \t][^ \t]*)(?:[ \t]+|\Z)")
 _PRODUCT = re.compile(r"[A-Za-z][\w.+-]*/[0-9].*|Mozilla/.*", re.DOTALL)
 _BARE_LAST = re.compile(r"(?<=[\" \t])[ \t]([^\" \t]+)\Z")
@@ -151,6 +155,8 @@ def column_at(text: str, at: int) -> tuple[str, bool, int] | None:
     if found is None:
         return None
     quoted, name, named, bracketed, plain = found.groups()
+    if (named == "" or (plain is not None and plain[-1] in "=:")) and _CUT.fullmatch(found[0].lstrip(" \t")):
+        return "incomplete", False, found.end()
     if plain is not None:
         return plain, False, found.end()
     if name is not None and not _NAMES_READ.fullmatch(name):
