@@ -142,6 +142,13 @@ def test_the_last_column_says_how_the_response_ended(columns: str, flags: int) -
     assert read("combined_range", f"{LINE} {columns}").flags == flags
 
 
+@pytest.mark.parametrize("name", ["xff", "x_forwarded_for", "http_x_forwarded_for", "http_x_real_ip"])
+def test_forwarded_addresses_are_read_behind_the_names_that_servers_give_them(name: str) -> None:
+    alone = read("combined", LINE.replace("198.51.100.7", "10.0.0.1") + ' "203.0.113.9"')
+    named = read("combined", LINE.replace("198.51.100.7", "10.0.0.1") + f' {name}="203.0.113.9"')
+    assert named.ip_address == alone.ip_address == "203.0.113.9"
+
+
 @pytest.mark.parametrize(
     ("kind", "flag"),
     [("", 0), ("body", 0), ("with-headers", HitFlag.HEADERS_COUNTED), ("announced", HitFlag.ANNOUNCED)],
