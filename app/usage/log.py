@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -38,7 +39,8 @@ class UsageLog:
     def __init__(self, options: UsageOptions, broker: UsageBroker | None = None) -> None:
         self.options = options
         self._given = broker
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        """See `Start`: a finaliser may come here while its thread has it."""
         self._running: tuple[Start, list[threading.Thread]] | None = None
         self._server: SpoolServer | None = None
         self.make: Make = self._first
@@ -54,7 +56,18 @@ class UsageLog:
 
     def _first(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...]) -> int:
         """Also of one that comes to a start after its stop."""
+        if sys.is_finalizing():
+            return self._recorded_at_the_end(kind, fields, more)
         return self._started().record(kind, fields, more)
+
+    def _recorded_at_the_end(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...]) -> int:
+        """Of a call that ends with the interpreter: no other thread runs any more, and who started one would wait for ever."""
+        start = Start(self.options, self._first)
+        seq = start.record(kind, fields, more)
+        start.stop(0)
+        Keeper(start, self.options).run()
+        start.forget()
+        return seq
 
     def stop(self, timeout_s: float = _STOP_S) -> bool:
         """Write the stop record, and wait until all is spooled, and sent if the broker is there. A later record begins a new sequence.
@@ -78,7 +91,7 @@ class UsageLog:
 
     def forget(self) -> None:
         """In a child after a fork: the sequence, the spool and the threads are the parent's."""
-        self._lock, self.make = threading.Lock(), self._first
+        self._lock, self.make = threading.RLock(), self._first
         running, self._running = self._running, None
         server, self._server = self._server, None
         if running is not None:
@@ -94,7 +107,9 @@ class UsageLog:
             keeper = Keeper(start, self.options)
             sender = Sender(start, keeper, self._given or open_broker(self.options), self.options)
             threads: list[threading.Thread] = []
-            self._running, self.make = (start, threads), start.record
+            before, self._running, self.make = self._running, (start, threads), start.record
+            if before is not None:  # ended from outside, or begun by a finaliser in here: it closes its sequence
+                before[0].stop(_STOP_S * _KEEPING)
             for name, run in (("usage log: spool", keeper.run), ("usage log: broker", sender.run)):
                 thread = threading.Thread(target=run, name=name, daemon=True)
                 try:

@@ -76,7 +76,6 @@ class Keeper:
                         return
                     pause_s = _PAUSE_S
                     self._source.work.wait(_PAUSE_S)
-                    self._source.work.clear()
                 except Exception as error:
                     self._tell(error)
                     self._source.give_up(self._batch, f"fault of the usage log, {type(error).__name__}")

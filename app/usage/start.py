@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from time import time as now
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -35,14 +36,35 @@ class _Gap(NamedTuple):
     reason: str
 
 
+class Wake:
+    """Wakes another thread. A finaliser or a signal's handler may call it while its own thread does: `threading.Event` would wait for itself."""
+
+    def __init__(self) -> None:
+        self._asked: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        """The next `wait`, or the one under way, returns."""
+        if self._asked.empty():
+            self._asked.put(None)
+
+    def wait(self, timeout_s: float) -> None:
+        """Until then, or until the time is over."""
+        with contextlib.suppress(Empty):
+            self._asked.get(timeout=timeout_s)
+
+
 class Start:
-    """Thread-safe. Numbers are given and queued under one lock, so the queue is in their order."""
+    """Thread-safe. Numbers are given and queued under one lock, so the queue is in their order.
+
+    Also within a thread: the collector may end an abandoned generator anywhere, and that ends its call, which makes a record. A signal's
+    handler may make one, too. So a thread that has a lock may take it again, and no number is given before its record is there.
+    """
 
     def __init__(self, options: UsageOptions, after_stop: Make) -> None:
         """`after_stop`: takes the records that come after the stop."""
         self.options, self._after_stop = options, after_stop
         self.start_id = uuid4().hex
-        self.work = threading.Event()
+        self.work = Wake()
         """There is something to take."""
         self.is_stopping = False
         self.keep_until = 0.0
@@ -59,11 +81,12 @@ class Start:
             options.cluster,
             options.region,
         )
-        self._lock = threading.Lock()
-        self._room = threading.Condition(threading.Lock())
+        self._lock = threading.RLock()
+        self._room = threading.Condition(threading.RLock())
         self._queue: deque[Made] = deque()
         self._gaps: list[_Gap] = []
-        self._full, self._blocks = f"queue full, {options.overflow}", options.overflow == "block"
+        self._full = f"queue full, {options.overflow}"
+        self._blocks, self._drops_oldest = options.overflow == "block", options.overflow == "drop_oldest"
         self._seq = self._dropped = 0
         self._beat = time.monotonic()
         self._spool: Spool | None = None
@@ -81,18 +104,24 @@ class Start:
             with self._lock:
                 waiting = len(queue)
                 if waiting < self._limit:
-                    self._mark[1] = self._seq = seq = self._seq + 1
-                    queue.append((kind, seq, now(), fields, more))
+                    seq = self._seq + 1
+                    made = (kind, seq, now(), fields, more)
+                    if self._seq + 1 != seq:  # given away meanwhile, in this thread
+                        continue
+                    self._mark[1] = self._seq = seq
+                    queue.append(made)
                     # to wake the other thread costs more than all else, and it looks often by itself
                     if waiting == self._much:
                         self.work.set()
                     return seq
                 if self.is_stopping:
                     break
+                if self._drops_oldest:
+                    with contextlib.suppress(IndexError):  # the other thread has just taken all
+                        self._drop(queue.popleft()[1], self._full)
+                    continue
                 if not self._blocks or (give_up_at is not None and time.monotonic() >= give_up_at):
-                    seq = self._next()
-                    if self._makes_room(seq):
-                        queue.append((kind, seq, now(), fields, more))
+                    self._drop(seq := self._next(), self._full)
                     return seq
             give_up_at = give_up_at or time.monotonic() + self.options.block_ms / 1000
             self._wait_for_room(give_up_at)
@@ -204,15 +233,6 @@ class Start:
 
     def _numbered(self, kind: str, fields: tuple[Any, ...]) -> Made:
         return kind, self._next(), now(), fields, ()
-
-    def _makes_room(self, seq: int) -> bool:
-        """Whether the record has a place in the queue now; what is dropped is noted."""
-        if self.options.overflow == "drop_oldest":
-            with contextlib.suppress(IndexError):  # the other thread has just taken all
-                self._drop(self._queue.popleft()[1], self._full)
-            return True
-        self._drop(seq, self._full)
-        return False
 
     def _drop(self, seq: int, reason: str) -> None:
         self._dropped += 1
