@@ -69,7 +69,7 @@ class UsageOptions:
     segment_bytes: int = 16 << 20
     """Size of one file of the spool."""
     spool_bytes: int = 1 << 30
-    """Size above which the spool takes no more."""
+    """Size above which the spool takes no more. A record of more than a quarter of it is told as lost."""
     keep_bytes: int = 64 << 20
     """Bytes of sent records that stay in the spool, for repair."""
     keep_s: float = 7 * 86400.0

@@ -7,14 +7,14 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.domain.usage.records import DROPPED, MAX_USAGE_MESSAGE_BYTES, UsageRecord, fault_of, sealed_json, user_key
 from app.errors import UnknownForm, WeblogsError
 from app.usage.brokers import UsageBroker
 from app.usage.options import UsageOptions
-from app.usage.spool import Damage, Place, Spool, SpoolGone, spools_of
+from app.usage.spool import Damage, Place, Spool, SpoolGone, piece_bytes, spools_of
 from app.usage.start import Made, Start
 
 __all__ = ["Keeper", "Sender", "packed_record"]
@@ -29,20 +29,30 @@ _SENT_AT_ONCE = 5_000
 _json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
 
 
-def packed_record(record: UsageRecord) -> tuple[bytes, bytes]:
-    """Key and JSON, as the spool and the broker take them. What is no record gives its number to one that says so."""
+def packed_record(record: UsageRecord, most_bytes: int = MAX_USAGE_MESSAGE_BYTES) -> tuple[bytes, bytes]:
+    """Key and JSON, as the spool and the broker take them. What is no record, or a larger one, gives its number to one that says so."""
     try:
         wrong = fault_of(record)
         if not wrong:
             key, value = _json(user_key(record)).encode(), sealed_json(record)
-            if len(key) + len(value) <= MAX_USAGE_MESSAGE_BYTES:
+            if len(key) + len(value) <= most_bytes:
                 return key, value
-            wrong = f"it has {len(value):,} bytes, {MAX_USAGE_MESSAGE_BYTES:,} is the most"
+            wrong = f"it has {len(value):,} bytes, {most_bytes:,} is the most"
     except Exception as error:  # a value of a strange class; the records behind it must not be lost for it
         wrong = type(error).__name__
     log.error("Record %d is none, and is lost: %s", record.seq, wrong)
     record = UsageRecord(DROPPED, *record[1:10], detail=f"no record: {wrong}")
     return _json(user_key(record)).encode(), sealed_json(record)
+
+
+def _count_within(packed: Sequence[tuple[bytes, bytes]], most_bytes: int) -> int:
+    """How many of the first records, at least one, have so many bytes at most."""
+    size = 0
+    for count, (key, record) in enumerate(packed):
+        size += len(key) + len(record)
+        if count and size > most_bytes:
+            return count
+    return len(packed)
 
 
 class Keeper:
@@ -62,6 +72,8 @@ class Keeper:
         self.has_ended = False
         self.is_cramped = False
         """The disk takes nothing: what is kept of sent records makes room."""
+        self._most_bytes = min(MAX_USAGE_MESSAGE_BYTES, piece_bytes(options.spool_bytes))
+        """Of a record: a spool that never has room for it would hold up all behind it."""
         self._batch: list[Made] = []
         """What was taken and is not kept."""
         self._faults: set[str] = set()
@@ -112,17 +124,20 @@ class Keeper:
 
     def _keep(self, batch: list[Made]) -> bool:
         """Until the disk takes it; False if it does not before the end. After a stop too: the sender makes room."""
-        packed = [packed_record(self._source.made(made)) for made in batch]
+        packed = [packed_record(self._source.made(made), self._most_bytes) for made in batch]
         pause_s = _PAUSE_S
         spool: Spool | None = None
         while True:
             try:
                 spool = self._source.spool()
-                if spool is not None:
-                    spool.append(packed)
-                    self.count += len(packed)
-                    self.is_cramped = False
+                while spool is not None and packed:
+                    count = _count_within(packed, spool.piece_bytes)
+                    spool.append(packed[:count])
+                    del packed[:count], batch[:count]  # what is kept is not given up
+                    self.count += count
+                    self.is_cramped, pause_s = False, _PAUSE_S
                     self.kept.set()
+                if not packed:
                     return True
             except SpoolGone as error:
                 log.error("%s", error)

@@ -38,6 +38,7 @@ __all__ = [
     "is_alive",
     "mark_of",
     "owner_of",
+    "piece_bytes",
     "records_of",
     "sent_of",
     "spools_of",
@@ -85,6 +86,11 @@ class Damage(NamedTuple):
 
 def _crc(length: int, record: bytes) -> int:
     return zlib.crc32(record, length & 0xFFFFFFFF)
+
+
+def piece_bytes(limit_bytes: int) -> int:
+    """Of a spool with this limit. The last segment is never trimmed: it must leave room for what comes next."""
+    return limit_bytes // 4
 
 
 def packed(key: bytes, record: bytes) -> bytes:
@@ -234,7 +240,9 @@ class Spool:
     def __init__(self, folder: Path, segment_bytes: int, limit_bytes: int) -> None:
         """Raises OSError; BlockingIOError if a living process owns the folder."""
         self.folder = folder
-        self._segment_bytes, self._limit_bytes = segment_bytes, limit_bytes
+        self.piece_bytes = piece_bytes(limit_bytes)
+        """What is appended at a time should not be more."""
+        self._segment_bytes, self._limit_bytes = min(segment_bytes, self.piece_bytes), limit_bytes
         self._owner = os.open(folder / "owner", os.O_RDWR)
         try:
             fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -280,6 +280,28 @@ def test_while_the_broker_is_away_records_are_spooled_and_later_all_are_sent_onc
     assert [record.seq for record in in_topic(address) if record.user_id] == list(range(2, 602))
 
 
+@pytest.mark.parametrize("segment_bytes", [8192, 16 << 20], ids=["short segments", "segments above the limit"])
+def test_a_spool_at_its_limit_takes_records_again_once_the_broker_has_what_it_holds(
+    tmp_path: Path, segment_bytes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also if a batch, or a segment, may be larger than the limit."""
+    caplog.set_level(logging.CRITICAL)
+    root, address = tmp_path / "spool", f"sqlite:///{tmp_path}/log.db"
+    log = opened(root, broker=address, spool_bytes=40_000, segment_bytes=segment_bytes)
+    largest = 0
+    for number in range(1, 1501):
+        log.record("request", user_id="u", uri="x" * 100)
+        if number % 300 == 0:
+            wait_until(lambda: len(in_topic(address)) >= number)  # noqa: B023  # asked at once
+            largest = max(largest, sum(path.stat().st_size for path in root.rglob("*.seg")))
+    log.record("request", user_id="u", uri="x" * 20_000)
+    assert log.stop() and largest <= 40_000
+    arrived = in_topic(address)
+    assert [record.seq for record in arrived if record.user_id] == list(range(2, 1502))
+    (told,) = (record for record in arrived if record.kind == "dropped")
+    assert told.seq == 1502 and "10,000 is the most" in str(told.detail)
+
+
 def test_a_heartbeat_tells_the_last_number_and_what_waits(tmp_path: Path) -> None:
     log = opened(tmp_path, heartbeat_s=0.05)
     log.record("request", user_id="u")
