@@ -111,7 +111,8 @@ class Keeper:
         while True:
             is_stopping = self._source.is_stopping
             batch = self._batch = self._source.take()
-            if beat := self._source.heartbeat(self.count - self.sent):
+            # not at the end: on a slow disk one would be due after each, and the end would never come
+            if not is_stopping and (beat := self._source.heartbeat(self.count - self.sent)):
                 batch.append(beat)
             is_last = is_stopping and not batch
             if is_last:

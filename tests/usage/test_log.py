@@ -312,6 +312,22 @@ def test_a_heartbeat_tells_the_last_number_and_what_waits(tmp_path: Path) -> Non
     assert (beat.last_seq, beat.dropped, beat.spooled, beat.memory_records) == (before, 0, before, 12_002)
 
 
+def test_a_disk_that_is_slower_than_the_heartbeats_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Spool.append
+
+    def slow(self: Spool, batch: Sequence[tuple[bytes, bytes]]) -> None:
+        time.sleep(0.05)
+        append(self, batch)
+
+    monkeypatch.setattr(Spool, "append", slow)
+    log = opened(tmp_path, heartbeat_s=0.01)
+    log.record("request", user_id="u")
+    assert log.stop()
+    assert records(tmp_path)[-1].kind == "stop"
+
+
 def test_a_segment_that_was_altered_is_told_once_and_the_rest_of_it_is_sent(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
