@@ -69,7 +69,9 @@ class Folder:
 
     def names(self, prefix: str, after: str = "") -> list[str]:
         inside = self._path / prefix.rpartition("/")[0]
-        found = (path.relative_to(self._path).as_posix() for path in inside.rglob("[!.]*") if path.is_file())
+        # not `rglob`: where it may not look, it finds nothing, and a check would take that for all there is
+        paths = (Path(folder, name) for folder, _, names in os.walk(inside, onerror=_raised) for name in names)
+        found = (path.relative_to(self._path).as_posix() for path in paths if path.name[0] != "." and path.is_file())
         return sorted(name for name in found if name.startswith(prefix) and name > after)
 
     def contents(self, names: Sequence[str]) -> list[bytes | None]:
@@ -108,6 +110,12 @@ def open_storage(address: str | Path, own: Settings) -> Storage:
 
         return Bucket(found[1], found[2].strip("/"), own.data_dir / "usage-parts")
     raise SettingsError(f"the archive {address} is no folder and no bucket: write {BUCKET_FORM}")
+
+
+def _raised(error: OSError) -> None:
+    """Unless nothing is there."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def put_once(written: Path, path: Path) -> bool:

@@ -144,8 +144,22 @@ def frames(path: Path, begin: int = 0, stop: int | None = None) -> Iterator[Fram
 
 
 def spools_of(root: Path) -> list[Path]:
-    """The folders of all starts below a spool's root, by name."""
-    return sorted(path.parent for path in root.glob("*/owner"))
+    """The folders of all starts below a spool's root, by name, also those that may not be read. Raises OSError."""
+    return [root / name for name in _names_in(root) if _may_be_there(root / name / "owner")]
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Not by `glob`: where it may not look it finds nothing: to a check that is peace."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(path.name for path in folder.iterdir())
+    return []
+
+
+def _may_be_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # who opens it hears of it
+        return True
 
 
 def owner_of(folder: Path) -> str | None:
@@ -221,7 +235,7 @@ def is_alive(folder: Path) -> bool:
 
 
 def _segments(folder: Path) -> list[int]:
-    return sorted(int(path.stem) for path in folder.glob("*.seg") if _SEGMENT.fullmatch(path.name))
+    return sorted(int(name.partition(".")[0]) for name in _names_in(folder) if _SEGMENT.fullmatch(name))
 
 
 class SpoolGone(OSError):
@@ -350,9 +364,7 @@ class Spool:
         try:
             written.write_text(text)
             written.rename(path)
-        except (
-            OSError
-        ):  # the disk is full; over the old text there is room, and what cannot be noted could never be trimmed
+        except OSError:  # the disk is full; over the old text is room, and what is not noted is never trimmed
             with path.open("r+") as file:
                 file.write(text)
 

@@ -267,6 +267,41 @@ def test_a_segment_that_cannot_be_opened_ends_with_5(
     assert ended.exit_code == 5 and f"the spool {spool} cannot be read" in ended.stderr
 
 
+@pytest.mark.parametrize("shut", ["spool/*", "archive/manifests", "archive/manifests/*", "archive/repairs"])
+def test_a_folder_that_the_user_may_not_read_ends_the_check_with_5(tmp_path: Path, shut: str) -> None:
+    """A spool is made with mode 0700: to another user it held nothing, and so nothing differed."""
+    log = UsageLog(UsageOptions(service="shop", spool=tmp_path / "spool"))
+    log.record("request", user_id="u")
+    assert log.stop()
+    world = World(tmp_path)
+    world.send(P1)
+    world.archived()
+    (world.archive / "repairs").mkdir()
+    program = """
+import os
+from click.testing import CliRunner
+from app.__main__ import main
+asked = ["usage", "check", "--spool", "spool", "--archive", "archive"]
+print(CliRunner().invoke(main, asked).output)  # all is imported
+if os.getuid() == 0:  # it may read everything
+    os.setgroups([])
+    os.setuid(65534)
+main(asked)
+"""
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    for path in list(tmp_path.parents)[:-2]:
+        path.chmod(path.stat().st_mode | 0o011)
+    (folder, *_) = tmp_path.glob(shut)
+    folder.chmod(0)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "WEBLOGS_DATA_DIR": str(tmp_path / "var")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    folder.chmod(0o777)
+    assert done.returncode == 5 and "ermission denied" in done.stderr, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("asked", "code", "said"),
     [
