@@ -40,20 +40,26 @@ class UsageASGI:
         if scope["type"] != "http":
             await (self._lifespan if scope["type"] == "lifespan" else self._app)(scope, receive, send)
             return
-        uri = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
-        if query := scope.get("query_string"):
-            uri += b"?" + query
-        trace = None
-        for name, value in scope["headers"]:
-            if name == b"traceparent":
-                trace = value.decode("latin-1")
-        client = scope.get("client")
         app, calls, call = self._app, self._calls, _Exchange()
-        call.receive, call.send, call.method = receive, send, scope["method"]
+        call.receive, call.send, call.method = receive, send, scope.get("method", "")
         call.status = call.finished_by = None
-        call.begin(calls, scope, call.method, uri, client[0] if client else None, trace)
-        if calls.keeps_bodies:
-            call.content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
+        uri, content_type = b"", ""
+        address: str | None = None
+        trace: str | None = None
+        try:
+            uri = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
+            if query := scope.get("query_string"):
+                uri += b"?" + query
+            if client := scope.get("client"):
+                address = client[0]
+            for name, value in scope.get("headers") or ():
+                if name == b"traceparent":
+                    trace = value.decode("latin-1")
+                elif name == b"content-type":
+                    content_type = value.decode("latin-1")
+        except Exception as error:  # a server that is not as the specification has it: the application may do without
+            calls.tell("A call is recorded without what its scope says", error)
+        call.begin(calls, scope, call.method, uri, address, trace, content_type)
         try:
             await app(scope, call.receives, call.sends)
         except BaseException as error:

@@ -144,11 +144,15 @@ class Call:
 
     def received(self, chunk: bytes) -> None:
         """A piece of the request's body."""
-        self.request_bytes += len(chunk)
-        if self._body is not None:
-            self._body += chunk
-            if len(self._body) > READ_AT_MOST_BYTES:
-                self._body = None
+        try:
+            self.request_bytes += len(chunk)
+            if self._body is not None:
+                self._body += chunk
+                if len(self._body) > READ_AT_MOST_BYTES:
+                    self._body = None
+        except Exception as error:  # no bytes: who reads them may know better
+            self._calls.tell("A piece of a body is not counted", error)
+            self._body = None
 
     def end(self, outcome: Outcome, status: int | None = None, detail: str | None = None) -> None:
         """The response record is made here; a second call does nothing."""

@@ -144,7 +144,7 @@ def frames(path: Path, begin: int = 0, stop: int | None = None) -> Iterator[Fram
 
 
 def spools_of(root: Path) -> list[Path]:
-    """The folders of all starts below a spool's root, by name, also those that may not be read. Raises OSError."""
+    """The folders of all starts below a spool's root, by name, also those that may not be read."""
     return [root / name for name in _names_in(root) if _may_be_there(root / name / "owner")]
 
 

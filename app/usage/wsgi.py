@@ -36,15 +36,20 @@ class UsageWSGI:
         self._calls = Calls(log, user_of or (lambda environ: environ.get("REMOTE_USER")))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        if not _is_plain(path):
-            path = quote(path.encode("latin-1", "backslashreplace"), safe=_SAFE)
-        query = environ.get("QUERY_STRING", "")
+        try:
+            path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+            if not _is_plain(path):
+                path = quote(path.encode("latin-1", "backslashreplace"), safe=_SAFE)
+            query = environ.get("QUERY_STRING", "")
+            uri = path + "?" + query if query else path
+        except Exception as error:  # a server that is not as PEP 3333 has it: the application may do without
+            self._calls.tell("A call is recorded without its URI", error)
+            uri = ""
         call = Call().begin(
             self._calls,
             environ,
             environ.get("REQUEST_METHOD", ""),
-            path + ("?" + query if query else ""),
+            uri,
             environ.get("REMOTE_ADDR"),
             environ.get("HTTP_TRACEPARENT"),
             environ.get("CONTENT_TYPE", ""),

@@ -229,3 +229,40 @@ def test_a_server_that_is_asked_to_end_leaves_a_stop_record(tmp_path: Path, aske
         server.send_signal(asked)
         server.wait(60)
     assert [record.kind for record in records(tmp_path)] == ["start", "request", "response", "stop"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"headers": None},
+        {"headers": [("traceparent", "x")]},
+        {"headers": [(b"traceparent", b"x", b"y")]},
+        {"headers": [(b"content-type", "x")]},
+        {"raw_path": "/x", "query_string": b"a=1"},
+        {"query_string": "a=1"},
+        {"client": 5},
+        {"path": None},
+        {"method": None},
+    ],
+    ids=str,
+)
+async def test_a_server_that_breaks_the_rules_costs_no_record_and_no_answer(
+    tmp_path: Path, odd: dict[str, object]
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": "no bytes"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    sent: list[str] = []
+    log = opened(tmp_path, body_chars=100)
+    scope = {"type": "http", "path": "/", "headers": [], "method": "GET"} | odd
+    await UsageASGI(app, log)(scope, receive, send)
+    ((_, answer),) = calls_of(log)
+    assert sent == ["http.response.start", "http.response.body"] and answer.status == 200

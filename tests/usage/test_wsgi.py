@@ -214,3 +214,21 @@ def test_each_character_of_a_path_is_recorded_as_it_stands_in_a_request_line(tmp
         app({"PATH_INFO": path}, lambda *answer: lambda chunk: None).close()  # type: ignore[attr-defined]  # of our answers
     expected = [quote(path, safe="/:@!$&'()*+,;=~", encoding="latin-1") for path in paths]
     assert [call.uri for call, _ in calls_of(log)] == expected
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"PATH_INFO": None}, {"PATH_INFO": b"/x"}, {"QUERY_STRING": b"a=1"}, {"REQUEST_METHOD": None}, {"REMOTE_ADDR": 5}],
+    ids=str,
+)
+def test_a_server_that_breaks_the_rules_costs_no_record_and_no_answer(tmp_path: Path, odd: dict[str, Any]) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"answer"]
+
+    log = opened(tmp_path)
+    answer = UsageWSGI(app, log)({"PATH_INFO": "/", "REQUEST_METHOD": "GET"} | odd, lambda *_: lambda _: None)
+    assert list(answer) == [b"answer"]
+    answer.close()  # type: ignore[attr-defined]  # as a server does
+    ((_, response),) = calls_of(log)
+    assert (response.status, response.outcome, response.response_bytes) == (200, "done", 6)
