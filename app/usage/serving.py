@@ -29,6 +29,8 @@ log = logging.getLogger("app.usage.serving")
 PATH = "/usage/spool"
 FORM = 1
 _AT_ONCE = 4
+_CONNECTED_AT_ONCE = 32
+"""Each has a thread and a file of the service, also one that says nothing."""
 _TIMEOUT_S = 60.0
 _TRY_AGAIN_S = 5.0
 _SEND_BYTES = 64 << 10
@@ -177,7 +179,25 @@ class _Server(socketserver.ThreadingTCPServer):
     def __init__(self, options: UsageOptions) -> None:
         self.root, self.token = options.spool, options.spool_token.encode()
         self.room = threading.BoundedSemaphore(_AT_ONCE)
+        self._connections = threading.BoundedSemaphore(_CONNECTED_AT_ONCE)
         super().__init__((options.spool_host, options.spool_port), _Handler)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """One above the bound is closed at once."""
+        return self._connections.acquire(blocking=False)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread for it
+            self._connections.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("A client of the spool left", exc_info=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -196,3 +197,24 @@ def test_five_clients_at_a_time_get_whole_answers_or_are_told_to_try_again(
     for thread in threads:
         thread.join()
     assert set(statuses) <= {200, 503} and 200 in statuses
+
+
+def test_clients_that_say_nothing_take_a_bounded_number_of_threads_of_the_service(
+    producer: tuple[UsageLog, str],
+) -> None:
+    address = producer[1]
+    port = int(address.split(":")[2].split("/")[0])
+    before = threading.active_count()
+    silent = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(100)]
+    for client in silent[-20:]:
+        assert client.recv(1) == b""  # closed at once
+    assert threading.active_count() - before <= 32
+    for client in silent:
+        client.close()
+    end = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if get(address, Authorization=f"Bearer {TOKEN}")[0] == 200:
+                break
+        assert time.monotonic() < end
+        time.sleep(0.05)
