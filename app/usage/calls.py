@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from time import perf_counter_ns
+from traceback import format_tb
 from typing import Any, Literal
 
 from app.domain.usage.records import ANONYMOUS, REQUEST, RESPONSE
@@ -53,10 +54,10 @@ class Calls:
             return False
 
     def tell(self, what: str, fault: Exception) -> None:
-        """Once for each kind of fault."""
+        """Once for each kind of fault; where, but not in its own words: they may quote the call, with its secrets."""
         if (told := f"{what}: {type(fault).__name__}") not in self._told:
             self._told.add(told)
-            log.error("%s", told, exc_info=fault)
+            log.error("%s\n%s", told, "".join(format_tb(fault.__traceback__)).rstrip())
 
     def user(self, source: Any) -> str | None:
         """None or empty: unknown."""

@@ -92,6 +92,18 @@ def test_a_fault_of_the_service_costs_fields_and_no_record(
     assert len(caplog.records) == 1  # each kind of fault is told once
 
 
+def test_the_log_of_the_service_names_a_fault_and_its_place_without_the_secrets_of_the_call(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def monitored(method: str, uri: str) -> bool:
+        raise ValueError(f"cannot say anything of {uri}")
+
+    log = opened(tmp_path, monitored=monitored)
+    Call().begin(Calls(log), None, "GET", "/a?token=hunter2").end("done", 200)
+    assert log.stop()
+    assert "ValueError" in caplog.text and "in monitored" in caplog.text and "hunter2" not in caplog.text
+
+
 def test_a_secret_that_is_cut_stays_masked(tmp_path: Path) -> None:
     log = opened(tmp_path)
     Call().begin(Calls(log), None, "GET", f"/a?b={'x' * 8150}&next=http://ada:hunter2{'2' * 100}@host/").end(
