@@ -14,7 +14,7 @@ from app.domain.usage.records import DROPPED, MAX_USAGE_MESSAGE_BYTES, UsageReco
 from app.errors import UnknownForm, WeblogsError
 from app.usage.brokers import UsageBroker
 from app.usage.options import UsageOptions
-from app.usage.spool import Damage, Place, Spool, SpoolGone, piece_bytes, spools_of
+from app.usage.spool import Damage, Place, Spool, SpoolGone, has_segments, piece_bytes, spools_of
 from app.usage.start import Made, Start
 
 __all__ = ["Keeper", "Sender", "packed_record"]
@@ -224,7 +224,9 @@ class Sender:
     def _send_of_another(self, folder: Path) -> None:
         try:
             spool = Spool(folder, self._options.segment_bytes, self._options.spool_bytes)
-        except (BlockingIOError, FileNotFoundError):
+        except (BlockingIOError, FileNotFoundError) as error:
+            if isinstance(error, FileNotFoundError) and has_segments(folder):
+                raise _Unreadable(error) from error
             return  # its process lives, or another one was faster
         except (OSError, ValueError) as error:
             raise _Unreadable(error) from error

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from app.domain.usage.records import UsageRecord, record_of
 from app.errors import UnknownForm, UnreadableFile
 from app.usage.options import UsageOptions
-from app.usage.spool import Damage, Place, is_alive, mark_of, owner_of, records_of, sent_of, spools_of
+from app.usage.spool import Damage, Place, has_segments, is_alive, mark_of, owner_of, records_of, sent_of, spools_of
 
 __all__ = ["PATH", "SpoolHead", "SpoolServer", "lines_of", "read_lines"]
 
@@ -51,7 +51,12 @@ class SpoolHead(NamedTuple):
     @classmethod
     def of(cls, folder: Path) -> SpoolHead:
         """Raises OSError, UnknownForm."""
-        alive = is_alive(folder)  # first: what ends meanwhile is alive, and its mark is not taken for its end
+        try:
+            alive = is_alive(folder)  # first: what ends meanwhile is alive, and its mark is not taken for its end
+        except FileNotFoundError:
+            if not has_segments(folder):
+                raise
+            alive = False  # somebody deleted the owner alone; the records are there
         return cls(str(folder), owner_of(folder), alive, sent_of(folder), mark_of(folder))
 
 

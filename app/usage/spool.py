@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from app.domain.usage.records import UsageRecord, record_of
 from app.errors import UnknownForm
+from app.usage.folders import may_be_there, names_in
 
 __all__ = [
     "FORM",
@@ -35,6 +36,7 @@ __all__ = [
     "Spool",
     "SpoolGone",
     "frames",
+    "has_segments",
     "is_alive",
     "mark_of",
     "owner_of",
@@ -144,22 +146,9 @@ def frames(path: Path, begin: int = 0, stop: int | None = None) -> Iterator[Fram
 
 
 def spools_of(root: Path) -> list[Path]:
-    """The folders of all starts below a spool's root, by name, also those that may not be read."""
-    return [root / name for name in _names_in(root) if _may_be_there(root / name / "owner")]
-
-
-def _names_in(folder: Path) -> list[str]:
-    """Not by `glob`: where it may not look it finds nothing: to a check that is peace."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return sorted(path.name for path in folder.iterdir())
-    return []
-
-
-def _may_be_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except PermissionError:  # who opens it hears of it
-        return True
+    """The folders of all starts below a spool's root, by name, also those that may not be read, or that lost their owner."""
+    folders = [root / name for name in names_in(root)]
+    return [each for each in folders if may_be_there(each / "owner") or has_segments(each)]
 
 
 def owner_of(folder: Path) -> str | None:
@@ -235,7 +224,12 @@ def is_alive(folder: Path) -> bool:
 
 
 def _segments(folder: Path) -> list[int]:
-    return sorted(int(name.partition(".")[0]) for name in _names_in(folder) if _SEGMENT.fullmatch(name))
+    return sorted(int(name.partition(".")[0]) for name in names_in(folder) if _SEGMENT.fullmatch(name))
+
+
+def has_segments(folder: Path) -> bool:
+    """Whether there is something in it. What deletes a folder deletes its owner last."""
+    return bool(_segments(folder))
 
 
 class SpoolGone(OSError):

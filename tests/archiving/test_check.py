@@ -267,6 +267,22 @@ def test_a_segment_that_cannot_be_opened_ends_with_5(
     assert ended.exit_code == 5 and f"the spool {spool} cannot be read" in ended.stderr
 
 
+def test_the_records_of_a_spool_that_lost_its_owner_are_seen(tmp_path: Path) -> None:
+    """They were never sent, and nobody saw them: nothing differed."""
+    log = UsageLog(UsageOptions(service="shop", spool=tmp_path / "spool"))
+    log.record("request", user_id="u")
+    assert log.stop()
+    world = World(tmp_path)
+    world.send(P1)
+    world.archived()
+    (folder,) = (tmp_path / "spool").iterdir()
+    (folder / "owner").unlink()
+    report = world.check(tmp_path / "spool")
+    assert report.exit_code == 1
+    assert report.problems == [f"{folder}/owner cannot be read: whose spool it is, is not known"]
+    assert [state.made for state in report.states] == [12, 3]
+
+
 @pytest.mark.parametrize("shut", ["spool/*", "archive/manifests", "archive/manifests/*", "archive/repairs"])
 def test_a_folder_that_the_user_may_not_read_ends_the_check_with_5(tmp_path: Path, shut: str) -> None:
     """A spool is made with mode 0700: to another user it held nothing, and so nothing differed."""

@@ -413,7 +413,7 @@ def test_a_spool_that_is_deleted_under_its_process_is_told_and_made_again(
     assert state.made == 6 and state.differs
 
 
-@pytest.mark.parametrize("fault", ["owner", "mark", "segment", "loop", "form", "foreign"])
+@pytest.mark.parametrize("fault", ["owner", "no owner", "mark", "segment", "loop", "form", "foreign"])
 def test_a_spool_that_cannot_be_read_holds_up_no_other(
     tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -425,6 +425,8 @@ def test_a_spool_that_cannot_be_read_holds_up_no_other(
     bad, *others = spools_of(tmp_path)
     segment = bad / "00000001.seg"
     match fault:
+        case "no owner":
+            (bad / "owner").unlink()
         case "owner" | "mark":
             (bad / fault).unlink()
             (bad / fault).mkdir()
