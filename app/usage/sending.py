@@ -117,10 +117,11 @@ class Keeper:
             is_last = is_stopping and not batch
             if is_last:
                 batch.append(self._source.stop_record())
-            if batch and not self._keep(batch):
+            found = len(batch)
+            if found and not self._keep(batch):
                 return True
             self._batch = []
-            if is_last or not batch:
+            if is_last or not found:
                 return is_last
 
     def _keep(self, batch: list[Made]) -> bool:

@@ -25,7 +25,9 @@ from app.transports.broker_view import open_view
 from app.usage import sending
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
+from app.usage.sending import Keeper
 from app.usage.spool import Spool, is_alive, mark_of, spools_of
+from app.usage.start import Start
 from tests import ROOT
 from tests.usage.reading import opened, records, states
 
@@ -600,3 +602,22 @@ def test_a_process_that_has_no_more_threads_gets_numbers_and_no_exception(
     assert [log.record("request", user_id="u") for _ in range(20)] == list(range(2, 22))
     assert sum("Records wait in memory" in record.getMessage() for record in caplog.records) == 1
     assert log.stop()
+
+
+def test_the_spool_takes_all_that_waits_before_it_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause after each batch would bound a service to a batch in 50 ms."""
+    options = UsageOptions(service="shop", spool=tmp_path, batch_records=10)
+    source = Start(options, lambda *record: 0)
+    for _ in range(1000):
+        source.record("request", (), ())
+    keeper = Keeper(source, options)
+    kept_at_pauses: list[int] = []
+
+    def wait(timeout_s: float) -> None:
+        kept_at_pauses.append(keeper.count)
+        source.stop(0)
+
+    monkeypatch.setattr(source.work, "wait", wait)
+    keeper.run()
+    source.forget()
+    assert kept_at_pauses[0] >= 1000
