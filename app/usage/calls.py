@@ -17,7 +17,7 @@ __all__ = ["Call", "Calls", "Outcome"]
 
 log = logging.getLogger("app.usage.calls")
 Outcome = Literal["done", "exception", "client_gone", "timed_out", "cancelled"]
-_traceparent = re.compile(r"\s*(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?\s*").fullmatch
+_traceparent = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?").fullmatch
 _LONGEST_CHARS = 8 << 10
 """Of a user, an address, a method and a URI: what a client sends must not fill the memory, and a record must fit into a message."""
 
@@ -28,7 +28,7 @@ def trace_id_of(traceparent: str) -> str | None:
     >>> trace_id_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
     '4bf92f3577b34da6a3ce929d0e0e4736'
     """
-    found = _traceparent(traceparent)
+    found = _traceparent(traceparent.strip())
     return None if found is None else found[1]
 
 

@@ -66,7 +66,7 @@ Said = dict[str, "str | None"]
 """Field to what a line says of it; None, or no field, where it says nothing."""
 
 _PLANS = 1000
-_WIDEST = 100
+_WIDEST, _MOST_CHARS = 100, 8192
 
 
 Search = Callable[[dict[str, Any]], "str | None"]
@@ -119,7 +119,7 @@ class Lookups:
         plan = plans.get(keys)
         if plan is None:
             plan = self._planned(record)
-            if len(keys) <= _WIDEST:
+            if len(keys) <= _WIDEST and sum(map(len, keys)) <= _MOST_CHARS:
                 if len(plans) >= _PLANS:
                     plans.clear()
                 plans[keys] = plan

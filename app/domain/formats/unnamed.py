@@ -15,6 +15,8 @@ __all__ = ["Unnamed", "are_unnamed", "said_elsewhere", "status_elsewhere"]
 _ABORTED = int(HitFlag.ABORTED)
 _DEEPEST = 2
 """Objects within objects that are looked into."""
+_MOST_KEYS = 500
+"""Of a line and its objects together. No server writes so many: a client made them up."""
 _MOST_CHARS = 2048
 _STATUS_NAME = re.compile(
     r".*status.*|(?:.*(?:http|resp|response|answer|result|return|ret))?[_-]?code", re.IGNORECASE | re.DOTALL
@@ -35,7 +37,11 @@ _NAMES = {
 }  # fmt: skip
 _OF_A_CLIENT = re.compile("header|quer|param|cookie|(?<![a-z])args?(?![a-z])", re.IGNORECASE)
 """Objects whose keys a client makes up: they say nothing of the response, and many keys would cost much time."""
-_COUNT = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?")
+_COUNT = re.compile(
+    r"([0-9]{1,18}|[0-9]{1,3}(?:[,'_ ][0-9]{3}){1,5})(?:\.([0-9]{1,9}))?(?:e\+?([0-9]{1,2}))? ?(?:([kmgt]?)i?b?|bytes?|octets)",
+    re.IGNORECASE,
+)
+"""A number, perhaps as people read it: `1,234`, `4.9 MB`, `400 bytes`."""
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0", ""})
 
 
@@ -50,32 +56,46 @@ class Unnamed(NamedTuple):
 
 def are_unnamed(keys: tuple[str, ...]) -> bool:
     """Whether one of these keys of a line may say something here."""
-    return bool(_asked("", keys))
+    return len(keys) > _MOST_KEYS or bool(_asked("", keys))
 
 
-def said_elsewhere(record: dict[str, Any], parent: str = "", depth: int = _DEEPEST) -> Unnamed:
-    """What the line's own keys and those of objects in it say, whose texts and numbers are texts."""
-    broke, counts = False, []
-    for key, kind in _asked(parent, tuple(record)):
-        value = record[key]
-        text = str(value).strip() if isinstance(value, str | bool) else None
-        if text is None:
-            continue
-        if kind == "bytes":
-            counts += (
-                [int(float(text) * (1000 if _THOUSANDS.fullmatch(key.lower()) else 1))]
-                if _COUNT.fullmatch(text)
-                else []
-            )
-        else:
-            broke = broke or _SAYS_BROKEN[kind](text)
-    if depth and dict in map(type, record.values()):
-        for key, value in record.items():
-            if isinstance(value, dict) and not _OF_A_CLIENT.search(key):
-                inner = said_elsewhere(value, f"{parent}{key}", depth - 1)
-                broke = broke or inner.broke
-                counts += [] if inner.bytes_sent is None else [inner.bytes_sent]
+def said_elsewhere(record: dict[str, Any]) -> Unnamed:
+    """What the line's own keys and those of objects in it say, whose texts and numbers are texts.
+
+    Of more keys than a server writes nothing is read, and nothing is proof: 0 bytes.
+    """
+    broke, counts, keys = False, [], 0
+    objects = [("", record, _DEEPEST)]
+    for parent, inside, depth in objects:
+        keys += len(inside)
+        if keys > _MOST_KEYS:
+            return Unnamed(broke, 0)
+        for key, kind in _asked(parent, tuple(inside)):
+            value = inside[key]
+            text = str(value).strip() if isinstance(value, str | bool) else None
+            if text is None:
+                continue
+            if kind != "bytes":
+                broke = broke or _SAYS_BROKEN[kind](text)
+            elif found := _COUNT.fullmatch(text):
+                counts.append(_most(found, bool(_THOUSANDS.fullmatch(key.lower()))))
+        if depth and dict in map(type, inside.values()):
+            objects += [
+                (f"{parent}{key}", value, depth - 1)
+                for key, value in inside.items()
+                if isinstance(value, dict) and not _OF_A_CLIENT.search(key)
+            ]
     return Unnamed(broke, min(counts, default=None))
+
+
+def _most(found: re.Match[str], in_thousands: bool) -> int:
+    """The most bytes that a number may stand for which was rounded to a unit."""
+    whole, fraction, exponent, unit = found.groups(default="")
+    scale = 1024 ** ("kmgt".index(unit.lower()) + 1) if unit else 1000 if in_thousands else 1
+    number = int(re.sub("[^0-9]", "", whole) + fraction)
+    if unit:
+        number += 1
+    return number * scale * 10 ** int(exponent or 0) // 10 ** len(fraction)
 
 
 _SAYS_BROKEN: dict[str, Callable[[str], bool]] = {

@@ -330,6 +330,38 @@ def test_fewer_bytes_under_an_unknown_name_make_the_range_no_proof(name: str) ->
     assert read("json", json.dumps({**line, name: 400}), (), mapped).bytes_sent == 400
 
 
+@together(
+    ("told", "is_proof"),
+    [
+        ("400 B", False),
+        ("400 bytes", False),
+        ("4e2", False),
+        ("0.4 KB", False),
+        ("12,345", True),
+        ("1,000", True),
+        ("1e3", True),
+        ("0.9 KiB", True),  # it may be 1,023 bytes
+        ("999 bytes", False),
+        ("1k", True),
+        ("fast", True),
+        ("-", True),
+        ("-1", True),
+        ([400], True),
+    ],
+)
+def test_bytes_under_an_unknown_name_are_compared_as_people_write_them(told: object, is_proof: bool) -> None:
+    assert read("json", json.dumps({**RANGED, "egressBytes": told})).flags == (0 if is_proof else HitFlag.ANNOUNCED)
+
+
+def test_of_more_keys_than_a_server_writes_nothing_is_proof() -> None:
+    many = {f"{'response' * 8}{number}bytes": 1000 for number in range(498)}
+    assert read("json", json.dumps(RANGED | dict(list(many.items())[:490]))).flags == 0
+    assert read("json", json.dumps(RANGED | many)).flags == HitFlag.ANNOUNCED
+    assert read("json", json.dumps(RANGED | {"made": {"up": many}})).flags == HitFlag.ANNOUNCED
+    wide: dict[str, dict[str, str]] = {f"object{number}": {} for number in range(500)}
+    assert read("json", json.dumps(RANGED | {"made": wide})).flags == HitFlag.ANNOUNCED
+
+
 RANGED = {
     "time": "2020-07-31T16:46:07Z",
     "ip": "203.0.113.9",
