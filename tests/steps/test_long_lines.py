@@ -8,6 +8,7 @@ from io import BytesIO
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.formats import FormatOptions
 from app.domain.records import Hit, Reject
 from app.messages.tokens import hits_of
 from app.sources.files.chunks import chunks
@@ -16,11 +17,12 @@ from tests.properties import examples
 from tests.steps.test_tokenizing import HEADER, SOURCE, message, tsv
 
 LIMIT = 120
+SIGNED = FormatOptions(query="signed")
 GOOD = tsv(5)
 
 
 def tokenized(*messages: object) -> tuple[list[Hit], list[Reject]]:
-    found: Tokenized = Tokenizer(1, "weblog_tsv", max_line_bytes=LIMIT).tokenize(messages)  # type: ignore[arg-type]
+    found: Tokenized = Tokenizer(1, "weblog_tsv", SIGNED, max_line_bytes=LIMIT).tokenize(messages)  # type: ignore[arg-type]
     hits = [Hit._make(hit) for token in found.tokens.values() for hit in hits_of(token)]
     return sorted(hits, key=lambda hit: hit.position), sorted(found.rejects, key=lambda reject: reject.position)
 
@@ -64,3 +66,11 @@ def test_the_columns_of_a_large_message_hold_no_long_line() -> None:
     data = "\n".join([GOOD] * 3000 + ["x" * 500] + [GOOD] * 3)
     hits, rejects = tokenized(message(data, 0, 0, source=SOURCE, name="a", position="0"))
     assert len(hits) == 3003 and [each.reason for each in rejects] == ["too_long"]
+
+
+def test_a_long_line_leaves_the_keys_of_its_neighbours_as_they_are() -> None:
+    signed = tsv(7, path="/a.mp4?X-Amz-Signature=0&v=2")
+    alone, _ = tokenized(message(f"{signed}\n"))
+    beside, rejects = tokenized(message(f"{signed}\n{'x' * 500}\n"))
+    assert [hit.request for hit in alone] == [hit.request for hit in beside] == ["/a.mp4?v=2"]
+    assert [each.reason for each in rejects] == ["too_long"]
