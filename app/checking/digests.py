@@ -16,7 +16,7 @@ from app.domain.byteranges import Ranges
 from app.domain.deliveries import KEPT_IDS, STAGE_FINAL, STAGE_SUPERSEDED
 from app.domain.key_hits import Key
 from app.domain.records import Delivery, Hit, Reject
-from app.steps.tokenizer import partition_of
+from app.messages.tokens import partition_of
 
 __all__ = [
     "Bucket",

@@ -1,13 +1,20 @@
-"""Where the lines of a message come from: its source, its clock, and the position of each line, by its headers and its envelope."""
+"""Where the lines of a message come from: its source, its clock, and the position of each line, by its headers and its envelope.
+
+Plain shippers send one line a message. `runs` puts neighbours that are to be read alike together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
+from app.domain.formats import FORMATS
+from app.domain.formats.base import AUTO
 from app.domain.lines import decode
 from app.errors import UnknownForm
 from app.messages.forms import place_of
@@ -18,12 +25,14 @@ __all__ = [
     "Envelope",
     "Lines",
     "Origin",
+    "Run",
     "check_form",
     "headers_of",
     "may_begin_with_header",
     "names_line",
     "number_in",
     "origin_of",
+    "runs",
     "unwrap",
     "unwrapped",
 ]
@@ -36,6 +45,10 @@ LINES_A_MESSAGE_BITS = 24
 
 _decode = msgspec.json.Decoder().decode
 _LINE = ("line", "message")
+_ALONE = frozenset((Headers.END, Headers.TOO_LONG, Headers.UNORDERED, Headers.POSITIONS))
+_TOLD = (Headers.FORMAT, Headers.BYTES, Headers.HEADS, Headers.DOUBTED, Headers.HEAD)
+"""Headers that say how the lines are to be read."""
+_FORMS = (None, b"%d" % HEADERS_FORM)
 
 
 class Lines(NamedTuple):
@@ -189,3 +202,69 @@ def number_in(headers: Mapping[str, bytes], name: str, default: int) -> int:
         return int(headers[name])
     except (KeyError, ValueError):
         return default
+
+
+class Run(NamedTuple):
+    """One message, or several of one line each that differ in source, position and arrival alone."""
+
+    messages: list[Lines]
+    origins: list[Origin]
+
+    @property
+    def first_arrived(self) -> float:
+        return min([message.timestamp for message in self.messages])
+
+    @property
+    def last_arrived(self) -> float:
+        return max([message.timestamp for message in self.messages])
+
+    def data(self) -> bytes:
+        """All lines."""
+        return b"".join([message.value.removesuffix(b"\n") + b"\n" for message in self.messages])
+
+    def by_source(self) -> Iterator[range]:
+        """The indices of neighbours that are of one source."""
+        at = 0
+        for _, same in groupby(self.origins, attrgetter("source")):
+            start, at = at, at + len(list(same))
+            yield range(start, at)
+
+    def parts(self, odd: Iterable[int]) -> Iterator[Run]:
+        """The messages at these indices alone, those between them together; all in their order."""
+        at = 0
+        for index in (*odd, len(self.messages)):
+            if at < index:
+                yield Run(self.messages[at:index], self.origins[at:index])
+            if index < len(self.messages):
+                yield Run(self.messages[index : index + 1], self.origins[index : index + 1])
+            at = index + 1
+
+
+def runs(messages: Iterable[Lines], max_line_bytes: int) -> Iterator[Run]:
+    """All messages in their order, out of their envelopes. One with a longer line than `max_line_bytes` stands alone."""
+    run, kind = Run([], []), None
+    for message in map(unwrapped, messages):
+        origin = origin_of(message)
+        own = _kind(message, origin, max_line_bytes)
+        if run.messages and (own is None or own != kind):
+            yield run
+            run = Run([], [])
+        kind = own
+        run.messages.append(message)
+        run.origins.append(origin)
+    if run.messages:
+        yield run
+
+
+def _kind(message: Lines, origin: Origin, max_line_bytes: int) -> tuple[object, ...] | None:
+    """What messages of one line have in common that can be read together; None of one that is read alone."""
+    value, headers = message.value, message.headers
+    if not value or len(value) > max_line_bytes or 0 <= value.find(b"\n") < len(value) - 1:
+        return None
+    if headers:
+        if not _ALONE.isdisjoint(headers) or headers.get(Headers.FORM) not in _FORMS:
+            return None
+        named = headers.get(Headers.FORMAT)
+        if named and (name := decode(named)) != AUTO and name not in FORMATS:
+            return None  # what is said of such a name is said once a message
+    return message.topic, message.partition, origin.clock, origin.name, *map(headers.get, _TOLD)

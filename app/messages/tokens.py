@@ -6,24 +6,28 @@ JSON, because it holds integers of any size and people can read it; hits that ar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, repeat
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from zlib import crc32
 
 import msgspec
 
 from app.domain.fields import HIT
-from app.domain.records import Hit
+from app.domain.key_hits import KEY_FIELDS
+from app.domain.records import Hit, all_raw_ids
 from app.domain.watermarks import Advance
 from app.flows.deliveries import TOKENS
 from app.messages.field_types import check_raw_ids, row_type
 from app.messages.forms import FormDecoders
+from app.messages.origins import Origin
 from app.messages.packed_hits import PackedHits
 from app.messages.splitting import MAX_MESSAGE_BYTES, clean, split
 
 __all__ = [
-    "POSITION", "RAW_ID", "ROW_FIELDS", "TIME", "HitGroup", "TokenMessage", "decode_tokens", "encode_tokens", "hits_of"
+    "POSITION", "RAW_ID", "ROW_FIELDS", "TIME", "HitGroup", "SourceGroups", "TokenMessage", "decode_tokens", "encode_tokens", "hits_of", "partition_of"
 ]  # fmt: skip
 
 TOKENS_FORM = 3
@@ -91,6 +95,57 @@ class HitGroup(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         lowest = None if math.isinf(advance.lowest) else advance.lowest
         highest = None if math.isinf(advance.highest) else advance.highest
         return cls(source, clock, name, lowest, highest, advance.disorder_s, advance.ended, advance.unordered, rows)
+
+
+def partition_of(
+    ip_address: str | None, user_agent: str | None, request: str | None, raw_id: str, partitions: int
+) -> int:
+    """Where the hits of a key meet; hits without a key go anywhere, always the same way."""
+    if ip_address is None or user_agent is None or request is None:
+        return crc32(raw_id.encode()) % partitions
+    return crc32(f"{ip_address}\t{user_agent}\t{request}".encode("utf-8", "surrogatepass")) % partitions
+
+
+class SourceGroups(NamedTuple):
+    """The groups that one source has in the messages of each partition."""
+
+    origin: Origin
+    clock: int
+    advance: Advance
+    partitions: int
+    """Of weblogs_tokens."""
+    groups: dict[int, dict[tuple[str, int], HitGroup]]
+    """By partition, and by source and clock: a source that has no name may stand in several partitions of `weblogs`."""
+
+    def group(self, partition: int) -> HitGroup:
+        """Made if there is none; what is said of the source's time is taken in."""
+        known = self.groups.setdefault(partition, {})
+        source, _, name, _, _ = self.origin
+        group = known.get((source, self.clock))
+        if group is None:
+            group = known[source, self.clock] = HitGroup.of(source, self.clock, name, self.advance, [])
+        else:
+            group.advance_to(self.advance)
+        return group
+
+    def add_rows(
+        self,
+        hits: Sequence[tuple[Any, ...]],
+        positions: Sequence[int],
+        logged_requests: Mapping[int, str],
+    ) -> None:
+        """Hits that were read line by line, to the groups of their partitions; `logged_requests` by the index of a hit."""
+        rows: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+        partitions = self.partitions
+        ids = all_raw_ids(self.origin.source, positions)
+        logged: Iterable[str | None] = repeat(None, len(ids))
+        if logged_requests:
+            logged = map(logged_requests.get, range(len(ids)))
+        for hit, ends in zip(hits, zip(ids, positions, logged, strict=True), strict=True):
+            ip_address, user_agent, request = hit[KEY_FIELDS]
+            rows[partition_of(ip_address, user_agent, request, ends[0], partitions)].append(hit + ends)
+        for partition, some in rows.items():
+            self.group(partition).rows += some
 
 
 class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM, forbid_unknown_fields=True):

@@ -16,9 +16,8 @@ from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.domain.windows import Rules
 from app.messages.records import decode_deliveries, decode_rejects, encode_deliveries, encode_rejects
-from app.messages.tokens import decode_tokens, encode_tokens, hits_of
+from app.messages.tokens import decode_tokens, encode_tokens, hits_of, partition_of
 from app.settings import Settings, load
-from app.steps.tokenizer import partition_of
 from app.stores import open_store
 from app.transports.broker_view import open_view
 from app.transports.embedded.log import EmbeddedLog

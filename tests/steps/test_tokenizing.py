@@ -19,8 +19,8 @@ from app.errors import SettingsError
 from app.messages.headers import pack_positions
 from app.messages.origins import Lines, headers_of, unwrap
 from app.messages.records import decode_rejects, encode_rejects
-from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens, hits_of
-from app.steps.tokenizer import Tokenized, Tokenizer, partition_of
+from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens, hits_of, partition_of
+from app.steps.tokenizer import Tokenized, Tokenizer
 from tests.properties import examples
 
 FAST = settings(deadline=None, max_examples=examples(60))

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from app.domain.formats import FORMATS, FormatOptions
 from app.domain.formats.base import AUTO
 from app.messages.headers import pack_positions
-from app.messages.origins import Lines
-from app.steps.message_lines import MessageReader
-from app.steps.tokenizer import Tokenizer
+from app.messages.origins import Lines, runs
+from app.steps.tokenizer import MessageReader, Tokenizer
 from tests.properties import examples
 from tests.steps.test_columns import vars_of
 from tests.steps.test_tokenizing import HEADER, NOW, SOURCE, TOPIC, found_in, message, tsv
@@ -104,10 +103,10 @@ def _plain(hit: tuple[Any, ...]) -> tuple[Any, ...]:
 @given(some_messages(), st.sampled_from([AUTO, "weblog_tsv", "combined"]), st.integers(1, 4))
 @example([message(value, offset) for offset, value in enumerate([tsv(1), EXAMPLES[3], tsv(2), tsv(3)])], AUTO, 1)
 def test_many_messages_of_a_line_give_what_each_gives_alone(messages: list[Lines], form: str, partitions: int) -> None:
-    together, alone = (
+    at_once, alone = (
         Tokenizer(partitions, form, FormatOptions(query="signed"), max_line_bytes=LIMIT) for _ in range(2)
     )
-    assert told(together, [messages]) == told(alone, [[each] for each in messages])
+    assert told(at_once, [messages]) == told(alone, [[each] for each in messages])
 
 
 def test_a_source_without_a_name_has_a_clock_in_each_partition() -> None:
@@ -123,12 +122,15 @@ def test_a_source_without_a_name_has_a_clock_in_each_partition() -> None:
     ]
 
 
-def kept(reader: MessageReader, messages: list[Lines]) -> list[int]:
-    return [len(run.messages) for run in reader.runs(messages)]
+def together(messages: list[Lines]) -> list[int]:
+    """How many messages stand in each run."""
+    return [len(run.messages) for run in runs(messages, LIMIT)]
 
 
-def reader(form: str = AUTO) -> MessageReader:
-    return MessageReader(form, FormatOptions(), 1 << 20, LIMIT)
+def read(messages: list[Lines]) -> list[int]:
+    """How many messages were read at a time."""
+    reader = MessageReader(AUTO, FormatOptions(), 1 << 20, LIMIT)
+    return [len(run.messages) for whole in runs(messages, LIMIT) for run, _ in reader.readings(whole)]
 
 
 def test_lines_of_a_shipper_are_read_together_with_an_id_each_or_none() -> None:
@@ -136,21 +138,19 @@ def test_lines_of_a_shipper_are_read_together_with_an_id_each_or_none() -> None:
     shipped = [message(tsv(at), at, id=f"web-1:{at}") for at in range(9)]
     replayed = [message(tsv(at) + "\n", at, source=SOURCE, name="a.log", position=f"{at * 99}") for at in range(9)]
     for messages in (plain, shipped, replayed):
-        assert kept(reader(), messages) == [9]
-        assert [len(run.messages) for whole in reader().runs(messages) for run, _ in reader().readings(whole)] == [9]
+        assert together(messages) == read(messages) == [9]
         assert len(found_in(Tokenizer(2).tokenize(messages))) == 9
 
 
 def test_an_odd_line_is_read_alone_and_its_neighbours_together() -> None:
     messages = [message("nonsense" if at == 4 else tsv(at), at) for at in range(9)]
-    (whole,) = reader().runs(messages)
-    assert [len(run.messages) for run, _ in reader().readings(whole)] == [4, 1, 4]
+    assert (together(messages), read(messages)) == ([9], [4, 1, 4])
 
 
 def test_lines_that_are_to_be_read_in_another_way_do_not_join() -> None:
     common = message(FORMATS["common"].example.split("\n")[0], 1, format="common")
-    assert kept(reader(), [message(tsv(1)), common, message(tsv(2), 2)]) == [1, 1, 1]
-    assert kept(reader(), [message(tsv(1)), message(tsv(2), 1, 1), message(f"{tsv(3)}\n{tsv(4)}", 2)]) == [1, 1, 1]
+    assert together([message(tsv(1)), common, message(tsv(2), 2)]) == [1, 1, 1]
+    assert together([message(tsv(1)), message(tsv(2), 1, 1), message(f"{tsv(3)}\n{tsv(4)}", 2)]) == [1, 1, 1]
 
 
 def test_a_line_dated_ahead_is_judged_by_its_own_arrival() -> None:
