@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from app.cli.exit_codes import reader_left, say
+from app.cli.groups import Suggesting
 from app.errors import WeblogsError
 from app.process.exit import EXIT_INTERRUPTED, EXIT_READER_LEFT
 from app.process.memory import no_collection
@@ -50,7 +51,7 @@ COMMANDS = {
 """Name -> its module, imported when the command is asked for, and its line in the list of commands."""
 
 
-class Lazy(click.Group):
+class Lazy(Suggesting):
     """A group that imports a command's module only when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

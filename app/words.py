@@ -449,6 +449,26 @@ def hints(reasons: Mapping[tuple[str, str | None], int], files: str = "FILE", si
     return [_HINTS[reason], cure]
 
 
+def reject_hints(rejects: Mapping[str, int], hits: int, files: str = "FILE") -> list[str]:
+    """Why more than half of the lines are no hits, and what to do next: two lines, or none.
+
+    `rejects`: lines by the reason why they are none. `files`: the log as a shell takes it.
+
+    >>> reject_hints({"bad_columns": 2, "bad_time": 1}, 1, "a.log")[0]
+    '3 of 4 lines are no hits, most of them because the columns do not fit the format.'
+    >>> reject_hints({"bad_columns": 2}, 2)
+    []
+    """
+    found = sum(rejects.values())
+    if found <= hits:
+        return []
+    most = max(sorted(rejects), key=lambda reason: rejects[reason])
+    return [
+        f"{found:,} of {found + hits:,} lines are no hits, most of them because {REJECTS.get(most, visible(most))}.",
+        f"Run: python -m app parse {files} | head, which finds the format and says of each line what is wrong.",
+    ]
+
+
 _MOST_NOTES = 8
 
 

@@ -96,3 +96,22 @@ def test_a_command_whose_reader_left_ends_with_a_code_that_is_no_answer(
 @pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
 def test_an_error_has_its_code_if_nobody_reads_the_sentence(both: bool, tmp_path: Path) -> None:
     assert without_reader("check", tmp_path, both).returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["reprot"], "report or repair"),
+        (["report", "hots", "a.log"], "hosts or hotlinks"),
+        (["usage", "chek"], "check"),
+        (["stores", "retian"], "retain"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "named",
+)
+def test_a_command_that_is_misspelled_is_answered_with_those_that_are_spelled_much_like_it(
+    words: list[str], named: str
+) -> None:
+    done = CliRunner().invoke(__main__.main, words)
+    assert done.exit_code == 2
+    assert done.output.endswith(f"Did you mean {named}?\n")
+    assert "Did you mean" not in CliRunner().invoke(__main__.main, ["zzzz"]).output

@@ -134,6 +134,14 @@ def test_a_report_of_mostly_unknown_deliveries_says_why_and_names_the_next_comma
     assert "hint: " not in app("reduce", log, "--learn-sizes").output
 
 
+def test_a_report_of_mostly_rejects_says_why_and_names_the_next_command(tmp_path: Path) -> None:
+    foreign = tmp_path / "a b.log"
+    foreign.write_text("a b c\nd e f\n")
+    told = app("reduce", "--format", "combined", foreign).output
+    assert "hint: 2 of 2 lines are no hits, most of them because the columns do not fit the format." in told
+    assert f"hint: Run: python -m app parse '{foreign}' | head" in told
+
+
 @pytest.mark.parametrize(
     "reason", ["size_unknown", "no_offsets", "announced", "encoded", "in_flight", "size_changed", "fragmented"]
 )

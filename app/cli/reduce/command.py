@@ -34,7 +34,7 @@ from app.reducing.run import deliveries_of
 from app.settings import Settings, settings
 from app.sources.files.orders import ORDERS
 from app.sources.identity.sizes import with_learned
-from app.words import counted_text, hints, unread_notes, visible
+from app.words import counted_text, hints, reject_hints, unread_notes, visible
 
 if TYPE_CHECKING:
     from app.cli.reduce.stores import StoreWriter
@@ -146,7 +146,9 @@ def command(
     with explained(STDOUT):
         if not quiet:
             click.echo("\n".join(_report_lines(statistics)))
-            for hint in hints(statistics.totals.reasons, shlex.join(files), learn_sizes):
+            named = shlex.join(files)
+            told = reject_hints(statistics.rejects, statistics.hits, named)
+            for hint in told or hints(statistics.totals.reasons, named, learn_sizes):
                 click.echo(f"hint: {visible(hint)}")
             if output:
                 click.echo(f"{counted_text(writer.rows, 'delivery')} in {output}")

@@ -12,7 +12,16 @@ from app.domain.totals import Totals
 from app.output.columns import iso_time
 from app.output.statistics import delivery_rows, hit_rows, table_lines
 from app.settings import Settings
-from app.words import condition_text, counted_text, hints, ranges_text, reason_label, verdict_sentence, visible
+from app.words import (
+    condition_text,
+    counted_text,
+    hints,
+    ranges_text,
+    reason_label,
+    reject_hints,
+    verdict_sentence,
+    visible,
+)
 
 __all__ = ["Findings", "findings", "found_lines", "where_lines"]
 
@@ -53,7 +62,7 @@ def found_lines(found: Findings) -> list[str]:
     """Counts, then the examples."""
     counts = found.counts
     lines = table_lines([*hit_rows(counts), *delivery_rows(counts)])
-    lines += [f"hint: {hint}" for hint in hints(counts.reasons)]
+    lines += [f"hint: {hint}" for hint in reject_hints(counts.rejects, counts.hits) or hints(counts.reasons)]
     for delivery in found.examples:
         lines += ["", *_example(delivery)]
     return lines
