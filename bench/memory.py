@@ -22,6 +22,7 @@ from bench.figures import AT_MOST, Figure, Goal, between
 from bench.logs import Log, check, made
 from bench.processes import resident_bytes
 from bench.worker import PATIENCE_S, drained, open_live, send
+from tables.byte_ranges import FORMS
 from tests.flow.content import TRUE_FIELDS, stored
 
 __all__ = ["run"]
@@ -69,7 +70,7 @@ def run(context: Context) -> list[Figure]:
 
 def _in_table(hits: int, step: int) -> Figure:
     """What the table's part in memory allocates for each delivery more, without what the worker needs meanwhile."""
-    rules, counts = Rules("last_touch"), (2_000, 10_000)
+    rules, counts, form = Rules("last_touch"), (2_000, 10_000), bytes((FORMS.newest,))
     taken = []
     for deliveries in counts:
         keys = [
@@ -79,7 +80,7 @@ def _in_table(hits: int, step: int) -> Figure:
         tracemalloc.start()
         part = DeliveriesPart()
         for number, key in enumerate(keys):
-            part.apply([(key_bytes(key), pack_entry(_entry(number, hits, step, rules)))], 0)
+            part.apply([(key_bytes(key), form + pack_entry(_entry(number, hits, step, rules)))], 0)
         taken.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
     own = sum(len(key[0]) + len(key[2]) for key in keys) / len(keys)
