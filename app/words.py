@@ -465,7 +465,7 @@ def reject_hints(rejects: Mapping[str, int], hits: int, files: str = "FILE") -> 
     most = max(sorted(rejects), key=lambda reason: rejects[reason])
     return [
         f"{found:,} of {found + hits:,} lines are no hits, most of them because {REJECTS.get(most, visible(most))}.",
-        f"Run: python -m app parse {files} | head, which finds the format and says of each line what is wrong.",
+        f"Run: python -m app parse {files} | head, which says of each line what is wrong; with --format auto it finds the format.",
     ]
 
 

@@ -27,8 +27,18 @@ from app.messages.packed_hits import PackedHits
 from app.messages.splitting import MAX_MESSAGE_BYTES, clean, split
 
 __all__ = [
-    "POSITION", "RAW_ID", "ROW_FIELDS", "TIME", "HitGroup", "SourceGroups", "TokenMessage", "decode_tokens", "encode_tokens", "hits_of", "partition_of"
-]  # fmt: skip
+    "POSITION",
+    "RAW_ID",
+    "ROW_FIELDS",
+    "TIME",
+    "HitGroup",
+    "SourceGroups",
+    "TokenMessage",
+    "decode_tokens",
+    "encode_tokens",
+    "hits_of",
+    "partition_of",
+]
 
 TOKENS_FORM = 3
 ROW_FIELDS = tuple(name for name in Hit._fields if name != "source")

@@ -55,7 +55,7 @@ MAX_LINE_BYTES = 64 << 10
 
 
 class Tokenized(NamedTuple):
-    """What some messages of one partition give."""
+    """What some messages of `weblogs` give."""
 
     tokens: dict[int, TokenMessage]
     """By partition of weblogs_tokens."""
@@ -214,7 +214,7 @@ class Tokenizer:
         """Number of a clock -> name of its source, for people."""
 
     def tokenize(self, messages: Iterable[Lines]) -> Tokenized:
-        """The hits and rejects of messages of one partition.
+        """The hits and rejects of messages of any partitions, in order within each.
 
         Raises UnknownForm if the headers of one are in a form of a later version; any other unknown form makes a reject.
         """

@@ -20,7 +20,7 @@ from tests.steps.test_columns import vars_of
 from tests.steps.test_tokenizing import HEADER, NOW, SOURCE, TOPIC, found_in, message, tsv
 
 EXAMPLES = [line for each in FORMATS.values() for line in each.example.split("\n")]
-TOMORROW = 86_400.0
+DAY_S = 86_400.0
 LIMIT = 2_000
 SIGNED = tsv(3, path="/films/1.mp4?X-Amz-Signature=abc&v=2")
 
@@ -65,7 +65,7 @@ def some_messages(draw: st.DrawFn) -> list[Lines]:
                 headers["source"] = SOURCE
         place = {"position": str(draw(st.sampled_from([100 * offset, 0])))} if "source" in headers else {}
         own = message(draw(VALUES), offset, draw(st.sampled_from([0, 0, 0, 1])), **headers, **place)
-        found.append(own._replace(timestamp=NOW + draw(st.sampled_from([0.0, 0.0, -2 * TOMORROW, 5.0]))))
+        found.append(own._replace(timestamp=NOW + draw(st.sampled_from([0.0, 0.0, -2 * DAY_S, 5.0]))))
     return found
 
 
@@ -154,7 +154,7 @@ def test_lines_that_are_to_be_read_in_another_way_do_not_join() -> None:
 
 
 def test_a_line_dated_ahead_is_judged_by_its_own_arrival() -> None:
-    early = message(tsv(1), 0)._replace(timestamp=NOW - 9 * TOMORROW)
+    early = message(tsv(1), 0)._replace(timestamp=NOW - 9 * DAY_S)
     found = Tokenizer(1).tokenize([message(tsv(0), 1), early, message(tsv(2), 2)])
     assert [(bad.reason, bad.position) for bad in found.rejects] == [("bad_time", 0)]
     assert found.hits == 2
